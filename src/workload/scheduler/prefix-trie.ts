@@ -31,14 +31,16 @@ export class PrefixTrie {
     this.#parents = new Int32Array(most + 1);
     this.#starts = new Int32Array(most + 1);
     this.#slots = new Int32Array(2 ** Math.ceil(Math.log2(Math.max(1, most) * 2)));
-    for (let request = 0; request < length; request++) this.#insert(hashOffsets[request], hashOffsets[request + 1]);
-    this.offsets = new Int32Array(length + 1);
-    this.nodes = new Int32Array(hashIds.length);
-    let nodes = 0;
+    const deepest = new Int32Array(length);
     for (let request = 0; request < length; request++) {
-      nodes = this.#write(hashOffsets[request], hashOffsets[request + 1], nodes);
-      this.offsets[request + 1] = nodes;
+      deepest[request] = this.#insert(hashOffsets[request], hashOffsets[request + 1]);
     }
+    this.offsets = new Int32Array(length + 1);
+    for (let request = 0; request < length; request++) {
+      this.offsets[request + 1] = this.offsets[request] + this.#depth(deepest[request]);
+    }
+    this.nodes = new Int32Array(this.offsets[length]);
+    for (let request = 0; request < length; request++) this.#write(deepest[request], this.offsets[request + 1]);
   }
 
   /** How many nodes there are. */
@@ -46,8 +48,8 @@ export class PrefixTrie {
     return this.#count;
   }
 
-  /** Adds the chain of the ids from `from` to below `end`. */
-  #insert(from: number, end: number): void {
+  /** Adds the chain of the ids from `from` to below `end`; returns its deepest node, which stays it: what divides a node is before it. */
+  #insert(from: number, end: number): number {
     const ids = this.#ids;
     let parent = 0;
     for (let at = from; at < end; ) {
@@ -55,7 +57,7 @@ export class PrefixTrie {
       const node = this.#slots[slot];
       if (node === 0) {
         this.#slots[slot] = this.#add(parent, at, at - from, end - from);
-        return;
+        return this.#slots[slot];
       }
       const length = this.ends[node] - this.begins[node];
       const most = Math.min(length, end - at);
@@ -65,6 +67,7 @@ export class PrefixTrie {
       parent = equal === length ? node : this.#divide(node, slot, equal);
       at += equal;
     }
+    return parent;
   }
 
   #add(parent: number, start: number, begin: number, end: number): number {
@@ -89,15 +92,16 @@ export class PrefixTrie {
     return before;
   }
 
-  /** Writes the nodes of the chain of the ids from `from` to below `end`, from `to` on; returns where they end. */
-  #write(from: number, end: number, to: number): number {
-    let node = 0;
-    let written = to;
-    for (let at = from; at < end; at = from + this.ends[node]) {
-      node = this.#slots[this.#slot(node, this.#ids[at])];
-      this.nodes[written++] = node;
-    }
-    return written;
+  #depth(deepest: number): number {
+    let depth = 0;
+    for (let node = deepest; node !== 0; node = this.#parents[node]) depth++;
+    return depth;
+  }
+
+  /** Writes a node and those before it, so that they end before `end`. */
+  #write(deepest: number, end: number): void {
+    let at = end;
+    for (let node = deepest; node !== 0; node = this.#parents[node]) this.nodes[--at] = node;
   }
 
   /** Where the node with this parent and first id is, or would be. */

@@ -71,9 +71,8 @@ export class RankScheduler {
   readonly #removed: number[] = [];
   readonly #added: AddedRequest[] = [];
   readonly #appended: AppendedBlocks[] = [];
-  /** Whether a request was preempted in this step; whether the first in the queue found too few blocks. */
+  /** Whether a request was preempted in this step. */
   #preempted = false;
-  #blockedByBlocks = false;
 
   constructor(limits: RankLimits, state: RequestState, stats: RankStats, options: RankSchedulerOptions) {
     const { edits, blockIds, yieldOf } = options;
@@ -212,7 +211,6 @@ export class RankScheduler {
     }
     if (this.#ended.length > 0) this.#ended.length = 0;
     this.#preempted = false;
-    this.#blockedByBlocks = false;
     if (idle) return this.batch;
     if (this.#limits.queryLen === 1) this.#scheduleLanes();
     else this.#scheduleDrafts();
@@ -241,14 +239,15 @@ export class RankScheduler {
   /**
    * Steps, the open one included, in which the batch stays the same unless something happens between them: only decodes of one
    * token, all of them, and the first in the queue waiting for something that does not change. 1 if the next step may differ.
+   *
+   * What the first in the queue lacks in blocks it lacks in all these steps: decodes take free blocks, and where they evict ends of the prefix
+   * that it would share, there is as much less to share as there are fewer blocks to evict.
    */
   get steadySteps(): number {
     if (this.#running.length === 0) return this.#waiting.length === 0 ? Infinity : 1;
     const lanes = this.#lanes;
     if (this.#preempted || this.#chunks.pushedCount > 0 || this.#chunks.lanes < this.#running.length) return 1;
-    // Eviction may cut short the prefix that the first in the queue would share, and so make it fit.
-    const free = this.#blockedByBlocks ? this.#blocks.unkeyedBlocks : this.#blocks.freeBlocks;
-    return 1 + lanes.stepsWithin(free, lanes.untilEnd - 1);
+    return 1 + lanes.stepsWithin(this.#blocks.freeBlocks, lanes.untilEnd - 1);
   }
 
   /** Completes the open step and opens the one after it, `steps` times, less than `steadySteps` in all. It does not report the blocks. */
@@ -341,10 +340,7 @@ export class RankScheduler {
       const prefill = promptTokens[request] + generated[request];
       const queryLen = Math.min(prefill - start, maxNumBatchedTokens - chunks.tokens);
       const needed = Math.ceil(queryLen / blockSize);
-      if (needed > blocks.freeBlocks - blocks.evictable) {
-        this.#blockedByBlocks = true;
-        return;
-      }
+      if (needed > blocks.freeBlocks - blocks.evictable) return;
       this.#waiting.dropFirst();
       blocks.share(request, shared);
       blocks.append(request, needed);

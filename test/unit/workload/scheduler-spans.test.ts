@@ -131,6 +131,25 @@ describe('spans of equal steps', () => {
     expect(longest).toBeGreaterThan(5);
   });
 
+  it('go on while decodes evict what the first in the queue would share', () => {
+    const rows = [
+      // Leaves two blocks of its prefix to the cache.
+      { arrivalMs: 0, inputTokens: 1025, outputTokens: 0, hashIds: [1, 2, 9] },
+      // Takes two blocks that are free, and evicts a third.
+      { arrivalMs: 500, inputTokens: 500, outputTokens: 1200, hashIds: null },
+      // Would share two blocks and take three, of which two are free at first.
+      { arrivalMs: 600, inputTokens: 2049, outputTokens: 3, hashIds: [1, 2, 3, 4, 5] },
+    ];
+    const requests = RequestTable.from(rows);
+    const { limits } = new SchedulerModel(requests, { ranks: 1, blockSize: 512, numBlocks: 6 });
+    const { longest } = compareWithSteps(requests, limits, () => Infinity);
+    expect(longest).toBeGreaterThan(1100);
+    const model = new SchedulerModel(requests, limits);
+    for (let span = model.next(); span !== null; span = model.next()) model.complete(Infinity);
+    // Of the two blocks one was left.
+    expect(model.stats.reusedTokens).toBe(512);
+  });
+
   it('keep to ranks of their own and to what the KV cache adds to the clock', () => {
     const requests = generateWorkload({ requests: 60, seed: 4, requestsPerSecond: 40 });
     for (const stepTime of [
