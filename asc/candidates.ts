@@ -1,12 +1,11 @@
 // Whether a captured key holds what the ranks need, and why not: the one predicate behind every choice of a graph.
-import { keyInPlace, placeOf } from './key-order';
+import { keyInPlace, placeOf, placeOfKind } from './key-order';
 import { keyAt, kindOf, queryLenIndex, queryLenOf } from './keys';
 import {
   DecodeMatch,
   GraphAgreement,
   Key,
   KeyKind,
-  Limit,
   MixedGraphs,
   MixedMatch,
   Phase,
@@ -14,7 +13,7 @@ import {
   Reduced,
   Verdict,
 } from './layout';
-import { get, limit, policy } from './words';
+import { get, policy } from './words';
 
 /** Any number of parts, as an argument of `verdict`. */
 export const ANY_PARTS: i32 = 0;
@@ -197,11 +196,11 @@ export function lacking(key: usize, found: i32, reduction: usize): i32 {
 /** Index of the smallest key of a kind that holds what the ranks need, or -1. By tokens, then slots, then query lengths. */
 export function smallestKey(kind: i32, reduction: usize, parts: i32): i32 {
   const variant = get(reduction, Reduced.Variant);
-  const keys = limit(Limit.NumKeys);
-  for (let place = placeOf(kind, variant, get(reduction, Reduced.PaddedTokens)); place < keys; place++) {
+  const end = placeOfKind(kind + 1);
+  for (let place = placeOf(kind, variant, get(reduction, Reduced.PaddedTokens)); place < end; place++) {
     const index = keyInPlace(place);
     const key = keyAt(index);
-    if (kindOf(key) != kind || get(key, Key.Variant) != variant) return -1;
+    if (get(key, Key.Variant) != variant) return -1;
     const found = verdict(key, reduction, parts);
     if (found == Verdict.Chosen) return index;
     // A larger key of the same kind fails these as well.

@@ -1,6 +1,6 @@
 // The keys in order: by kind, then variant, then the smallest first, so that a step finds its key by binary search.
 import { keyAt, kindOf } from './keys';
-import { Key, Limit, Region } from './layout';
+import { Key, KeyKind, Limit, Region } from './layout';
 import { get, limit, region, set } from './words';
 
 /** Whether `key` is smaller: by tokens, then prefill slots, decode slots, and query lengths. Source: Megatron's batch dimensions. */
@@ -23,28 +23,28 @@ export function keyInPlace(place: i32): i32 {
 
 /** Place of the first key of this kind and variant with at least `tokens` tokens, or the place where it would be. */
 export function placeOf(kind: i32, variant: i32, tokens: i32): i32 {
-  let low = 0;
-  let high = limit(Limit.NumKeys);
+  let low = placeOfKind(kind);
+  let high = placeOfKind(kind + 1);
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (liesBefore(keyAt(keyInPlace(middle)), kind, variant, tokens)) low = middle + 1;
+    if (liesBefore(keyAt(keyInPlace(middle)), variant, tokens)) low = middle + 1;
     else high = middle;
   }
   return low;
 }
 
-function liesBefore(key: usize, kind: i32, variant: i32, tokens: i32): boolean {
-  if (kindOf(key) != kind) return kindOf(key) < kind;
+/** Whether a key comes before those of its kind with this variant and so many tokens. */
+function liesBefore(key: usize, variant: i32, tokens: i32): boolean {
   if (get(key, Key.Variant) != variant) return get(key, Key.Variant) < variant;
   return get(key, Key.Tokens) < tokens;
 }
 
-/** Place of the first key of this kind, or of a later kind if there is none. */
+/** Place of the first key of this kind, or of a later kind if there is none. They stand after the order; the last is the number of keys. */
 export function placeOfKind(kind: i32): i32 {
-  return placeOf(kind, i32.MIN_VALUE, 0);
+  return get(region(Region.KeyOrder), limit(Limit.NumKeys) + kind);
 }
 
-/** Sorts the indices of the keys, by heapsort. Equal keys stay in the order of the plan. */
+/** Sorts the indices of the keys, by heapsort, and writes where each kind begins. Equal keys stay in the order of the plan. */
 export function sortKeys(): void {
   const order = region(Region.KeyOrder);
   const keys = limit(Limit.NumKeys);
@@ -53,6 +53,11 @@ export function sortKeys(): void {
   for (let last = keys - 1; last > 0; last--) {
     swap(order, 0, last);
     siftDown(order, 0, last);
+  }
+  let place = 0;
+  for (let kind: i32 = KeyKind.Decode; kind <= KeyKind.Piecewise + 1; kind++) {
+    while (place < keys && kindOf(keyAt(get(order, place))) < kind) place++;
+    set(order, keys + kind, place);
   }
 }
 

@@ -111,17 +111,17 @@ function writeRun(action: usize, run: i32, key: i32, tokens: i32, requests: i32,
  * to a captured size, even if the step runs eager. Source: ATOM before its ForwardMode record (pull request 1120).
  */
 function writePreparedSizes(decision: usize, row: usize, action: usize, tokens: i32, requests: i32): void {
-  const byItself = policy(Policy.Prepare) == Prepare.Local && get(row, Vote.Phase) == Phase.Decode;
-  const own = byItself && get(decision, Decision.Run) == Run.Eager && get(decision, Decision.Parts) == 1;
-  const padded = get(row, Vote.PaddedTokens);
-  const q = queryLenIndex(get(row, Vote.MaxQueryLen));
-  set(action, Action.PreparedTokens, own ? padded : tokens);
-  set(action, Action.PreparedRequests, own && q >= 0 ? max(requests, padded / queryLenOf(q)) : requests);
+  const whole = get(decision, Decision.Run) == Run.Eager && get(decision, Decision.Parts) == 1;
+  const own = whole && get(row, Vote.Phase) == Phase.Decode && policy(Policy.Prepare) == Prepare.Local;
+  set(action, Action.PreparedTokens, own ? get(row, Vote.PaddedTokens) : tokens);
+  set(action, Action.PreparedRequests, requests);
+  const q = own ? queryLenIndex(get(row, Vote.MaxQueryLen)) : -1;
+  if (q >= 0) set(action, Action.PreparedRequests, max(requests, get(row, Vote.PaddedTokens) / queryLenOf(q)));
 }
 
 /** Rows that a part brings to its collectives. Under the former rule 'local' they are those of the rank's own cut. */
 function partTokens(decision: usize, row: usize, rank: i32, part: i32): i32 {
-  if (policy(Policy.PartSizes) == PartSizes.Local && get(decision, Decision.Parts) > 1) {
+  if (get(decision, Decision.Parts) > 1 && policy(Policy.PartSizes) == PartSizes.Local) {
     return get(row, Vote.Part0Tokens + part);
   }
   return get(partAt(decision, part, get(decision, Decision.Ranks)), PART_WORDS + rank);

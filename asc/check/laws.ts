@@ -60,11 +60,13 @@ export function entersAlike(actions: usize, ranks: i32, decision: usize): boolea
 
 /** P2 beyond a step: ranks leave together or not at all, and none leaves while a rank has work or wants to stay. */
 export function leavesTogether(table: usize, ranks: i32, decision: usize): boolean {
-  let all = true;
-  for (let rank = 0; rank < ranks; rank++) {
-    if (vote(table, rank, Vote.Tokens) > 0 || vote(table, rank, Vote.Control) != Control.Leave) all = false;
-  }
-  return (get(decision, Decision.Leave) != 0) == all;
+  let willing = 0;
+  while (willing < ranks && wantsToLeave(table, willing)) willing++;
+  return (get(decision, Decision.Leave) != 0) == (willing == ranks);
+}
+
+function wantsToLeave(table: usize, rank: i32): boolean {
+  return vote(table, rank, Vote.Tokens) == 0 && vote(table, rank, Vote.Control) == Control.Leave;
 }
 
 /** P3: every part has a row on every rank, on idle ranks a dummy's. All ranks run the same parts, and those of a graph add up to it. */

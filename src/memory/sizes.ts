@@ -5,6 +5,7 @@ import {
   COMMAND_HEADER_WORDS,
   COMMAND_WORDS,
   decisionWords,
+  ENUMS,
   ERROR_WORDS,
   FACT_WORDS,
   KEY_WORDS,
@@ -29,6 +30,8 @@ import {
 } from '../layout/index.js';
 import type { CheckedPolicy } from '../policy/index.js';
 import { type KvGroupSizes, kvGroupSizes } from './kv-group-regions.js';
+
+const KEY_KINDS = Object.keys(ENUMS.KEY_KIND).length;
 
 /** Tensors that only some kernels read. */
 export interface TensorChoices {
@@ -139,7 +142,8 @@ export function regionWords(
     policy: POLICY_WORDS.length,
     keys: plan.keys.length * KEY_WORDS.length,
     queryLens: MAX_QUERY_LENS,
-    keyOrder: plan.keys.length,
+    // After the keys' order the place where each kind begins, and where the last ends.
+    keyOrder: plan.keys.length + KEY_KINDS + 1,
     dispatch: MAX_QUERY_LENS * MAX_PARTS * (sizes.maxPaddedRequests + 1),
     votes: sizes.ranks * VOTE_WORDS.length,
     ownVote: VOTE_WORDS.length,

@@ -154,8 +154,8 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'the graph after the smallest that holds the batch',
-    find: 'if (liesBefore(keyAt(keyInPlace(middle)), kind, variant, tokens)) low',
-    replace: 'if (liesBefore(keyAt(keyInPlace(middle)), kind, variant, tokens + 1)) low',
+    find: 'if (liesBefore(keyAt(keyInPlace(middle)), variant, tokens)) low',
+    replace: 'if (liesBefore(keyAt(keyInPlace(middle)), variant, tokens + 1)) low',
   },
   {
     name: 'mixed graphs on one rank alone, whatever the policy says',
