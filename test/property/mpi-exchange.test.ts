@@ -221,6 +221,32 @@ it('a damaged word that a group has ended ends it all the same, on every rank, b
   expect([...kinds].sort()).toEqual(['ERR_RANKS_DIVERGED', 'read']);
 });
 
+it('an end is told with its code and reason, whatever its details say', () => {
+  const word = fc.oneof(
+    fc.integer({ min: -2, max: 9 }),
+    fc.string(),
+    fc.constant(null),
+    fc.record({ rank: fc.nat(9) }),
+  );
+  const details = fc.record(
+    { culprits: fc.array(word), missing: fc.array(word), ranks: fc.array(word) },
+    { requiredKeys: [] },
+  );
+  const law = fc.property(details, fc.string(), (given, message) => {
+    const sent: Int32Array[] = [];
+    const exchange = new Exchange(SHAPE, (words, count) => sent.push(words.slice(0, count)), SYSTEM_TIMING);
+    exchange.end(1, new LockstepError('ERR_CONFIG_INVALID', message, given));
+    const peer = new Exchange({ ...SHAPE, rank: 2 }, () => {}, SYSTEM_TIMING);
+    peer.take(1, sent.at(-1) as Int32Array);
+    expect(peer.fault).toBeNull();
+    const { reason: told, causeCode, culprits } = peer.lost().details;
+    expect([told, causeCode]).toEqual([message, 'ERR_CONFIG_INVALID']);
+    expect((culprits as number[]).length).toBeGreaterThan(0);
+    for (const culprit of culprits as number[]) expect([0, 1, 2, 3]).toContain(culprit);
+  });
+  fc.assert(law, runs(1000));
+});
+
 it('an end by the fault of a thousand ranks is told, the first of them named', () => {
   const culprits = Array.from({ length: 1000 }, (_, rank) => rank);
   const exchange = new Exchange({ rank: 0, size: 1024, rowWords: 2 }, () => {}, SYSTEM_TIMING);

@@ -42,16 +42,17 @@ test('every lane is a script, has its minutes in docs/build.md, and is run by CI
 
 /** Hooks of a file that is loaded once are those of the first file of tests that loads it alone. */
 const HOOK = /^(?:after|before)(?:All|Each)\(/m;
-const MOCK = /\bvi\.(?:mock|doMock|stubEnv|stubGlobal|useFakeTimers)\(/;
+const MOCK = /\bvi\.(?:mock|doMock|stubEnv|stubGlobal|useFakeTimers)\(|\bprocess\.env\.\w+ = |\bprocess\.chdir\(/;
 
 /** What of a file of tests, or of a helper that it loads, reaches beyond it where files share a process. */
-function shares(file: string, source = read(file)): string[] {
+function shares(file: string, source = read(file), seen = new Set<string>()): string[] {
   const found = MOCK.test(source) ? [`${file} changes its whole process`] : [];
-  for (const [, name = ''] of source.matchAll(/from '((?:\.\.?\/)+(?:support\/)?[\w-]+)\.js'/g)) {
+  for (const [, name = ''] of source.matchAll(/from '((?:\.\.?\/)+(?:support\/)?(?:[\w-]+\/)?[\w-]+)\.js'/g)) {
     const helper = path.join(path.dirname(file), `${name}.ts`);
-    if (!helper.startsWith('test/support/')) continue;
+    if (!helper.startsWith('test/support/') || seen.has(helper)) continue;
+    seen.add(helper);
     if (HOOK.test(read(helper))) found.push(`${file} loads ${helper}, whose hooks are of one file`);
-    found.push(...shares(helper));
+    found.push(...shares(helper, read(helper), seen));
   }
   return found;
 }

@@ -12,9 +12,12 @@ export interface LossRecord {
   readonly culprits: readonly number[];
 }
 
-/** Writes a record into `bytes`, and gives it as it lies there. A message too long for them is cut, and so is a list of culprits. */
-export function lossRecord(rank: number, reason: LockstepError, bytes: Uint8Array): LossRecord {
-  const named = culpritsOf(reason);
+/**
+ * Writes a record of a group of `size` ranks into `bytes`, and gives it as it lies there. A message too long for them is cut, and so is a list of
+ * culprits. Of an error whose details name something other than ranks, `rank` alone is the culprit.
+ */
+export function lossRecord(rank: number, reason: LockstepError, bytes: Uint8Array, size: number): LossRecord {
+  const named = culpritsOf(reason).filter((each) => isRank(each, size));
   const culprits = named.length > 0 ? named : [rank];
   let record: LossRecord = { rank, code: reason.code, message: reason.message, culprits };
   let text = encode(record);
@@ -37,12 +40,15 @@ export function readLoss(bytes: Uint8Array, size: number): LossRecord | null {
   const text = new TextDecoder().decode(bytes.slice(4, 4 + length));
   try {
     const { rank, code, message, culprits } = JSON.parse(text) as LossRecord;
-    const isRank = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 0 && Number(value) < size;
-    const whole = isRank(rank) && typeof message === 'string' && culprits.every(isRank) && /^ERR_[A-Z_]+$/.test(code);
-    return whole ? { rank, code, message, culprits } : null;
+    const named = isRank(rank, size) && culprits.every((each) => isRank(each, size));
+    return named && typeof code === 'string' && typeof message === 'string' ? { rank, code, message, culprits } : null;
   } catch {
     return null;
   }
+}
+
+function isRank(value: unknown, size: number): boolean {
+  return Number.isInteger(value) && Number(value) >= 0 && Number(value) < size;
 }
 
 /** The error of every rank that waits, or would wait, in a group that ended. */
@@ -64,9 +70,12 @@ export function lostError(record: LossRecord): LockstepError {
  */
 export function culpritsOf({ details }: LockstepError): readonly number[] {
   const { culprits, missing, ranks, what } = details;
-  if (Array.isArray(culprits)) return culprits as number[];
-  if (Array.isArray(missing)) return missing.map((each: { readonly rank: number }) => each.rank);
-  return Array.isArray(ranks) && what !== 'seal' ? (ranks as number[]) : [];
+  let named: readonly unknown[] = [];
+  if (Array.isArray(culprits)) named = culprits;
+  else if (Array.isArray(missing)) named = missing.map((each?: { readonly rank?: unknown } | null) => each?.rank);
+  else if (Array.isArray(ranks) && what !== 'seal') named = ranks;
+  // Other errors may call missing what is no rank.
+  return named.filter((each): each is number => isRank(each, Infinity));
 }
 
 /** `message` with a full stop, if it does not end a sentence. */

@@ -186,7 +186,7 @@ export class Exchange {
   end(rank: number, reason: LockstepError): boolean {
     if (this.ended) return false;
     this.#passOn();
-    this.#adopt(lossRecord(rank, reason, lossBytes(this.message)));
+    this.#adopt(lossRecord(rank, reason, lossBytes(this.message), this.size));
     return true;
   }
 

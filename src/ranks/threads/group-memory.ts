@@ -150,7 +150,7 @@ export class GroupMemory {
    */
   end(slot: number, rank: number, reason: LockstepError, sequence?: number): boolean {
     if (this.ended) return false;
-    lossRecord(rank, reason, this.#loss(slot));
+    lossRecord(rank, reason, this.#loss(slot), this.size);
     for (;;) {
       const word = Atomics.load(this.words, GENERATION);
       if (word < 0 || (sequence !== undefined && word !== this.pendingWord(sequence))) return false;

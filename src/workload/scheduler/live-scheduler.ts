@@ -34,7 +34,10 @@ export type SchedulerEvent =
     }
   /** The request's decode of several tokens yields so many: 1 and its accepted drafts. Without it a decode yields 1. */
   | { readonly kind: 'yield'; readonly request: number; readonly tokens: number }
-  /** The request's decode of several tokens runs still: how many it yields is said by `read`, among the events of the step after the next. */
+  /**
+   * The request's decode of several tokens runs still: how many it yields is said by `read`, among the events of the step after the next, and by
+   * no `yield` or `finish` beside this. Without that `read` it yielded 1.
+   */
   | { readonly kind: 'unread'; readonly request: number }
   /** The decode that was `unread` yielded so many tokens: 1 and its accepted drafts. */
   | { readonly kind: 'read'; readonly request: number; readonly tokens: number }
@@ -107,6 +110,8 @@ export class LiveScheduler {
       this.#unread.delete(event.request);
       if (rank.read(event.request, event.tokens - 1)) this.#live.delete(event.request);
     }
+    for (const request of this.#unread.keys()) rank.read(request, 0);
+    this.#unread.clear();
     for (const event of events) {
       if (event.kind !== 'unread') continue;
       this.#unread.set(event.request, rank.queryLenOf(event.request));
@@ -119,7 +124,10 @@ export class LiveScheduler {
       if (event.kind === 'finish') rank.stop(event.request);
     }
     if (this.#open) rank.complete();
-    for (const request of rank.ended) this.#live.delete(request);
+    for (const request of rank.ended) {
+      this.#live.delete(request);
+      this.#unread.delete(request);
+    }
     for (const event of events) {
       if (event.kind === 'arrive') this.#arrive(event);
       else if (event.kind === 'cancel') {
@@ -137,7 +145,7 @@ export class LiveScheduler {
       maxTokens: maxTokens ?? mostTokens(this.limits) - promptTokens,
       // The caller may use its array again.
       prefix: prefix === undefined ? null : Float64Array.from(prefix),
-      ...(queryLen === undefined ? {} : { queryLen }),
+      ...(queryLen === undefined ? {} : { queryLen: Math.min(queryLen, MAX_INTEGER) }),
     });
     this.#live.add(request);
     this.#rank.arrive(request);
@@ -149,6 +157,7 @@ export class LiveScheduler {
       throw new LockstepError('ERR_INPUT_INVALID', `The events are ${shown(events)}; they must be an array of events`);
     }
     const arrived = new Set<number>();
+    const outcomes = new Map<number, number>();
     for (const event of events as readonly SchedulerEvent[]) {
       if (typeof event !== 'object' || event === null) {
         throw new LockstepError(
@@ -162,19 +171,23 @@ export class LiveScheduler {
         this.#checkArrival(event, known);
         arrived.add(request);
       } else if (event.kind === 'yield') {
+        noteOutcome(outcomes, event, OUTCOME.said, OUTCOME.unread);
         refuseUnless(
           this.#open && this.#rank.canYield(request, event.tokens),
           event,
           'is not an outcome of a decode of the open step',
         );
       } else if (event.kind === 'unread') {
+        noteOutcome(outcomes, event, OUTCOME.unread, OUTCOME.unread | OUTCOME.said);
         const isOpen = this.#open && this.#rank.canYield(request, 2);
         refuseUnless(isOpen, event, 'is for a request of which the open step has no decode of several tokens');
       } else if (event.kind === 'read') {
+        noteOutcome(outcomes, event, OUTCOME.read, OUTCOME.read);
         const most = this.#unread.get(request) ?? 0;
         const isCount = Number.isInteger(event.tokens) && event.tokens >= 1 && event.tokens <= most;
         refuseUnless(isCount, event, 'is not an outcome of a decode that was not read yet');
       } else if (event.kind === 'finish') {
+        noteOutcome(outcomes, event, OUTCOME.said, OUTCOME.unread);
         refuseUnless(
           this.#open && this.#rank.samples(request),
           event,
@@ -214,6 +227,16 @@ export class LiveScheduler {
     for (let i = 0; i < numbers; i++)
       refuseUnless(Number.isSafeInteger(prefix[i]), event, 'has a prefix that is not of safe integers');
   }
+}
+
+/** What the events of a step say of one decode: how it ended (`yield`, `finish`), that this is not known yet, and how the one before it ended. */
+const OUTCOME = Object.freeze({ said: 1, unread: 2, read: 4 });
+
+/** Notes an event of a decode. Refuses one whose request has an event of kinds `against` already. */
+function noteOutcome(outcomes: Map<number, number>, event: SchedulerEvent, kind: number, against: number): void {
+  const noted = outcomes.get(event.request) ?? 0;
+  refuseUnless((noted & against) === 0, event, 'contradicts an event before it: a decode has one outcome');
+  outcomes.set(event.request, noted | kind);
 }
 
 const MAX_REQUESTS = 1 << 24;

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Command, Help } from 'commander';
@@ -45,6 +45,24 @@ function loadedWith(input: string, args: readonly string[]): string[] {
 
 const roomsOf = (files: readonly string[]): string[] =>
   [...new Set(files.map((file) => (file.includes('/') ? file.slice(0, file.indexOf('/')) : file)))].sort();
+
+/** Files of dist/ that are loaded with one of them before it does anything. */
+function behind(file: string, seen = new Set<string>()): Set<string> {
+  if (seen.has(file)) return seen;
+  seen.add(file);
+  const text = readFileSync(path.join(root, 'dist', file), 'utf8');
+  for (const [, name] of text.matchAll(/^(?:import|export)[^;]*? from '(\.[^']+)';$/gm)) {
+    behind(path.join(path.dirname(file), name), seen);
+  }
+  return seen;
+}
+
+test('a rank of a run without a model loads nothing of checkpoints and engines', () => {
+  const rooms = roomsOf([...behind('run/run-worker.js')]);
+  expect(rooms).toEqual(expect.arrayContaining(['formats', 'planner', 'ranks', 'runtime']));
+  for (const room of ['checkpoint', 'decoder', 'engines']) expect(rooms).not.toContain(room);
+  expect(roomsOf([...behind('run/model-job.js')])).toEqual(expect.arrayContaining(['checkpoint', 'decoder']));
+});
 
 const COMMANDS = [
   'run',

@@ -21,6 +21,8 @@ const arrive = (request: number, promptTokens: number, more: object = {}): Sched
   ...more,
 });
 
+const read = (tokens: number): SchedulerEvent => ({ kind: 'read', request: 0, tokens });
+
 function brief({ scheduled }: RankSchedule): string[] {
   return scheduled.map(({ request, phase, start, queryLen }) => `${request} ${phase} ${start}+${queryLen}`);
 }
@@ -109,7 +111,6 @@ describe('steps of a live scheduler', () => {
     expect(brief(second)).toEqual(['0 decode 7+3']);
     // Up to position 11, where the two drafts before are accepted.
     expect(scheduler.blocksOf(0)).toHaveLength(3);
-    const read = (tokens: number): SchedulerEvent => ({ kind: 'read', request: 0, tokens });
     expect(brief(scheduler.step([read(3), { kind: 'unread', request: 0 }]))).toEqual(['0 decode 10+2']);
     expect(scheduler.stats.generatedTokens).toBe(5);
     // Of the 9 tokens 6 are there, and 2 may be; 1 of the open decode is for certain, and 1 may be.
@@ -265,6 +266,69 @@ describe('steps of a live scheduler', () => {
       expect.objectContaining({ code: 'ERR_INPUT_INVALID', message: expect.stringContaining(fault) }),
     );
     expect(brief(scheduler.step([]))).toEqual(['0 decode 3+1']);
+  });
+
+  it.each<[string, SchedulerEvent[], SchedulerEvent[]]>([
+    ['a decode that is read twice', [{ kind: 'unread', request: 0 }], [read(3), read(3)]],
+    [
+      'how many tokens a decode yields that is unread',
+      [],
+      [
+        { kind: 'unread', request: 0 },
+        { kind: 'yield', request: 0, tokens: 3 },
+      ],
+    ],
+    [
+      'that what a decode yields is unread',
+      [],
+      [
+        { kind: 'yield', request: 0, tokens: 3 },
+        { kind: 'unread', request: 0 },
+      ],
+    ],
+    [
+      'the end of a request beside an unread decode',
+      [],
+      [
+        { kind: 'unread', request: 0 },
+        { kind: 'finish', request: 0 },
+      ],
+    ],
+  ])('refuse %s, and change nothing', (_what, before, events) => {
+    const [scheduler, other] = [0, 1].map(() => {
+      const made = new LiveScheduler({ blockSize: 4, numBlocks: 20, maxModelLen: 76, queryLen: 3 });
+      for (const each of [
+        [arrive(0, 9, { maxTokens: 30, prefix: [1, 2, 3] })],
+        [],
+        ...(before.length > 0 ? [before] : []),
+      ])
+        made.step(each);
+      return made;
+    });
+    expect(() => scheduler.step(events)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_INPUT_INVALID',
+        message: expect.stringContaining('a decode has one outcome'),
+      }),
+    );
+    expect(brief(scheduler.step())).toEqual(brief(other.step()));
+    expect([scheduler.freeBlocks, scheduler.stats]).toEqual([other.freeBlocks, other.stats]);
+  });
+
+  it('take an unread decode as one token where nothing is read of it in time', () => {
+    const scheduler = new LiveScheduler({ blockSize: 4, numBlocks: 20, queryLen: 3, maxModelLen: 64 });
+    scheduler.step([arrive(0, 4, { maxTokens: 5 })]);
+    scheduler.step();
+    // Of 5 tokens 2 are there, and 2 may be.
+    expect(brief(scheduler.step([{ kind: 'unread', request: 0 }]))).toEqual(['0 decode 5+1']);
+    expect(brief(scheduler.step())).toEqual(['0 decode 6+2']);
+    expect(() => scheduler.step([read(2)])).toThrow('is not an outcome of a decode that was not read yet');
+  });
+
+  it('compute no more tokens of a request than there are, however many it asks for', () => {
+    const scheduler = new LiveScheduler({ blockSize: 4, numBlocks: 20, queryLen: 3, maxModelLen: 64 });
+    scheduler.step([arrive(0, 4, { queryLen: 2 ** 32 })]);
+    expect(brief(scheduler.step())).toEqual(['0 decode 4+3']);
   });
 
   it('refuse events that are no array', () => {
