@@ -1,7 +1,18 @@
+import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createPlanner, decodeKey, decodePlan, type Row, type StepPlanner } from '../../../dist/entry/planner.js';
+import {
+  type CaptureKey,
+  createPlanner,
+  decodeKey,
+  decodePlan,
+  mixedKey,
+  piecewiseKey,
+  type Row,
+  type StepPlanner,
+} from '../../../dist/entry/planner.js';
 import { refusedWith } from '../../support/expectations.js';
 import { policyWith } from '../../support/planner-setup.js';
+import { FULL_RUN, runs } from '../../support/property-runs.js';
 
 const limits = { maxNumSeqs: 8, maxNumBatchedTokens: 32, maxModelLen: 64, blockSize: 8, numBlocks: 100 };
 const plan = decodePlan({ sizes: [1, 2, 4, 8], limits: { maxNumSeqs: 8, queryLen: 1 }, policy: policyWith({}) });
@@ -30,6 +41,45 @@ describe('keepKeys', () => {
     planner.keepKeys([]);
     decodeStep();
     expect(planner.decision).toMatchObject({ run: 'eager', reason: 'no-key-for-phase' });
+  });
+
+  it('leaves what a plan of those graphs alone decides, of every kind', async () => {
+    const every: CaptureKey[] = [
+      ...[1, 2, 4, 8].map((requests) => decodeKey(requests, 1, 1)),
+      ...[4, 8, 16, 32].map((tokens) => mixedKey(tokens, 1, 3, 1)),
+      ...[2, 8, 16, 32].map((tokens) => piecewiseKey(tokens)),
+    ];
+    const batch = fc
+      .record({ decodes: fc.nat(4), prefill: fc.nat(20) })
+      .filter(({ decodes, prefill }) => decodes + prefill > 0);
+    const kept = fc.subarray(every.map((_, index) => index));
+    const reasons = new Set<string>();
+    const law = fc.asyncProperty(kept, kept, batch, async (first, second, { decodes, prefill }) => {
+      using whole = await createPlanner({ limits, plan: { keys: every } });
+      const left = second.filter((index) => index < first.length);
+      const known = whole.plan.keys;
+      whole.keepKeys(first);
+      whole.keepKeys(left);
+      using alone = await createPlanner({ limits, plan: { keys: left.map((index) => known[first[index]]) } });
+      expect([whole.planHash, whole.plan]).toEqual([alone.planHash, alone.plan]);
+      const decided = [whole, alone].map((each) => {
+        for (let request = 0; request < decodes + Math.min(prefill, 1); request++) {
+          const isDecode = request < decodes;
+          const blockIds = [3 * request + 1, 3 * request + 2, 3 * request + 3];
+          const added = each.requests.add({ blockIds, numComputedTokens: isDecode ? 5 : 0 });
+          each.requests.schedule(
+            added,
+            isDecode ? { phase: 'decode', queryLen: 1 } : { phase: 'prefill', queryLen: prefill },
+          );
+        }
+        const { run, reason, captureKey, paddedTokens } = each.resolve(each.vote());
+        return { run, reason, captureKey, paddedTokens };
+      });
+      expect(decided[0]).toEqual(decided[1]);
+      reasons.add(decided[0].reason);
+    });
+    await fc.assert(law, runs(500));
+    if (FULL_RUN) for (const reason of ['graph', 'graph-mixed', 'graph-piecewise']) expect(reasons).toContain(reason);
   });
 
   it('refuses a key that is not there, or twice the same, and keeps the plan', () => {
