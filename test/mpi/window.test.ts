@@ -74,7 +74,9 @@ describe.skipIf(!HAS_MPI)('ranks of one host', () => {
   });
 
   it('keep nothing of it where MPI fails before all are known to have it', async () => {
-    const { ranks } = await runJob(2, ['test/fixtures/mpi/start.mjs', 'FOLDER'], { options: starting([]) });
+    // Neither rank ends MPI, and the end of one must not end the other before it has written.
+    const options = ['--enable-recovery', ...starting([])];
+    const { ranks } = await runJob(2, ['test/fixtures/mpi/start.mjs', 'FOLDER'], { options });
     const refused = { code: 'ERR_RANK_LOST', maps: [] };
     expect(ranks).toEqual([refused, refused]);
   });
