@@ -71,6 +71,8 @@ const NAMED = /^([a-z]+)(?:@v?(\d{1,4}(?:\.\d{1,6}){0,3})(?:(?:\.post|\.dev|rc|\
  */
 export function readProfile(text: string, options: ReadProfileOptions = {}): ReadProfile {
   checkArguments('readProfile', { text: [text, 'text'], options: [options, 'object'] });
+  const { at } = options;
+  if (at !== undefined) checkArguments('readProfile', { at: [at, 'text'] });
   const read = profileOf(text, options);
   completeProfile({ ...read.profile, ...options.limits });
   return read;

@@ -73,6 +73,15 @@ describe('an engine as somebody runs it, from text', () => {
     expect(readProfile('enable_attention_dp: false', { over }).profile).not.toHaveProperty('dataParallelSize');
   });
 
+  test.each([[new Float32Array(0)], [{ at: 7 as unknown as string }]])(
+    'a place that is no text is refused: %o',
+    (options) => {
+      expect(() => readProfile('0:', options as { at: string })).toThrow(
+        expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }),
+      );
+    },
+  );
+
   test('the month of an image is no release of the engine', () => {
     expect(readProfile('docker run nvcr.io/nvidia/vllm:25.09-py3 vllm serve m').profile).not.toHaveProperty('release');
   });
