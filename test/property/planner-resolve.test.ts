@@ -142,7 +142,8 @@ describe('resolve', () => {
       ['tokens', () => -1, 'tokens'],
       ['decodeRequests', () => 1 << 20, 'decodeRequests'],
       ['prefillRequests', () => -1, 'prefillRequests'],
-      ['part1Tokens', (vote) => vote.part1Tokens + 1, 'tokens of all parts'],
+      // Within what the word may be: more than a batch holds is refused for the word alone.
+      ['part1Tokens', ({ part1Tokens }) => (part1Tokens > 0 ? part1Tokens - 1 : 1), 'tokens of all parts'],
       ['control', () => 7, 'control'],
       ['control', () => -1, 'control'],
     );
