@@ -60,6 +60,9 @@ export function draftQueryLen(schedule: readonly DraftTier[], requests: number):
   return 1 + (tier?.drafts ?? 0);
 }
 
+/** Most ranks of one group: the slot of a rank and the supervisor's must fit seven bits of the memory that they share. */
+export const MAX_RANKS = 64;
+
 /** Most KV cache groups of one planner. */
 export const MAX_KV_GROUPS = 8;
 

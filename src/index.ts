@@ -1,5 +1,6 @@
 // `lockstep`: a step on ranks and devices. Planning is `lockstep/planner`; the rest has an entry of its own, and each name stands in one.
 
+export { MAX_RANKS } from './config.js';
 export {
   type Device,
   type DeviceBuffer,
@@ -53,7 +54,6 @@ export {
   isInterrupted,
   joinMpi,
   joinThreads,
-  MAX_RANKS,
   type MissingRank,
   type MpiCollective,
   type MpiOptions,

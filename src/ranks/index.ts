@@ -27,7 +27,6 @@ export type { MpiCollective } from './mpi/message-group.js';
 export { joinMpi, type MpiOptions } from './mpi/mpi.js';
 export { allGatherRounds, joinedJob, mpiRank, spinsOf, startMpi } from './mpi/world.js';
 export { createSolo } from './solo.js';
-export { MAX_RANKS } from './threads/group-memory.js';
 export { connectRank, type RankConnection } from './threads/rank-connection.js';
 export {
   type RankResult,

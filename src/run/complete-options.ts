@@ -1,15 +1,14 @@
 import { openModel } from '../checkpoint/index.js';
 import { checkArguments, Faults, withoutUndefined } from '../checks.js';
-import { completeLimits, DEFAULT_LIMITS, type Limits } from '../config.js';
+import { completeLimits, DEFAULT_LIMITS, type Limits, MAX_RANKS } from '../config.js';
 import { cacheSlotBytes, checkModelLimits, modelLimits } from '../decoder/index.js';
 import { type EngineName, engineCapture, profiledPolicy, profileLimits, profilePlan } from '../engines/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { type CapturePlan, checkPlan } from '../keys/index.js';
+import { leastBlocks, poolOf } from '../kv-pool.js';
 import { layoutRegions } from '../memory/index.js';
 import { DEVICE_PATTERN, DEVICE_WORDS } from '../names.js';
 import { completePolicy, type Policy } from '../policy/index.js';
-import { MAX_RANKS } from '../ranks/index.js';
-import { leastBlocks, poolOf } from '../runtime/index.js';
 import { type SchedulerLimits, schedulerLimits } from '../workload/index.js';
 import { type CompleteRunOptions, DEFAULT_RUN_OPTIONS, type GivenOptions, type RunOptions } from './run-options.js';
 import { completeRunSampling } from './run-sampling.js';

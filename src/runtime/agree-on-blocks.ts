@@ -1,8 +1,8 @@
 import type { Limits } from '../config.js';
 import type { Device, DeviceKind } from '../device/index.js';
 import { LockstepError } from '../errors.js';
+import { type KvPool, leastBlocks, mostBlocks } from '../kv-pool.js';
 import { allGatherJsonSync, type Collective } from '../ranks/index.js';
-import { type KvPool, leastBlocks, mostBlocks } from './kv-pool.js';
 
 /** What a rank says of its device, once its graphs are captured. */
 interface PoolBid {

@@ -1,4 +1,3 @@
-export { type KvPool, leastBlocks, poolOf } from './kv-pool.js';
 export { measureBlocksSync, type PoolMeasure } from './measure-pool.js';
 export { createRank, Rank } from './rank.js';
 export {

@@ -3,12 +3,12 @@ import { type DeviceName, openDevice } from '../device/index.js';
 import { LockstepError } from '../errors.js';
 import { createDeviceCollectives, type DeviceCollectives, type Executor, type Forward } from '../execution/index.js';
 import type { CapturePlan } from '../keys/index.js';
+import type { KvPool } from '../kv-pool.js';
 import type { PlannerModules } from '../memory/index.js';
 import { StepPlanner } from '../planner/index.js';
 import type { Policy } from '../policy/index.js';
 import type { Collective } from '../ranks/index.js';
 import { agreeOnBlocksSync } from './agree-on-blocks.js';
-import type { KvPool } from './kv-pool.js';
 import { createRank } from './rank.js';
 
 /** A rank as it will be, but for its KV pool. */

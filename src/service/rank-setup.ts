@@ -1,8 +1,8 @@
 import type { Limits } from '../config.js';
 import type { DeviceName } from '../device/index.js';
 import type { CapturePlan } from '../keys/index.js';
+import type { KvPool } from '../kv-pool.js';
 import type { Policy } from '../policy/index.js';
-import type { KvPool } from '../runtime/index.js';
 import type { ModelSource } from './model-source.js';
 
 /** What a process of a service gets at its start. */

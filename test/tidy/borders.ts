@@ -50,6 +50,7 @@ export const FOUNDATION = [
   'text.ts',
   'checks.ts',
   'config.ts',
+  'kv-pool.ts',
   'inspect.ts',
   'timing.ts',
   'wait.ts',

@@ -3,8 +3,6 @@ import type { Timing } from '../../timing.js';
 import { lossRecord, lostError, MAX_LOSS_BYTES, readLoss } from '../failure/loss-record.js';
 
 export const GROUP_MAGIC = 0x4c53_5447;
-/** Most ranks of one group: the slot of a rank and the supervisor's must fit seven bits. */
-export const MAX_RANKS = 64;
 
 /** The values of a rank's presence word. */
 const JOINED = 1;

@@ -1,10 +1,10 @@
 import type { ResourceLimits, TransferListItem } from 'node:worker_threads';
 import { checkArguments, Faults } from '../../checks.js';
+import { MAX_RANKS } from '../../config.js';
 import { LockstepError, shown } from '../../errors.js';
 import { abortedError, throwIfAborted } from '../../wait.js';
 import { DEFAULT_ROW_WORDS, MAX_ROW_WORDS } from '../collective.js';
 import { rejectionOf } from '../failure/rank-rejection.js';
-import { MAX_RANKS } from './group-memory.js';
 import { RankWorker } from './rank-worker.js';
 import { abortGroup, createThreadsGroup, interruptGroup, openGroup, type ThreadsGroup } from './threads-group.js';
 

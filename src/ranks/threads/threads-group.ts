@@ -1,8 +1,9 @@
 import { checkArguments, Faults } from '../../checks.js';
+import { MAX_RANKS } from '../../config.js';
 import { LockstepError } from '../../errors.js';
 import { SYSTEM_TIMING, type Timing } from '../../timing.js';
 import { DEFAULT_ROW_WORDS, MAX_ROW_WORDS } from '../collective.js';
-import { GROUP_MAGIC, GroupMemory, groupBytes, MAX_RANKS } from './group-memory.js';
+import { GROUP_MAGIC, GroupMemory, groupBytes } from './group-memory.js';
 
 /** What the ranks of a `threads` group share. Plain data over a SharedArrayBuffer: it goes to workers as `workerData`. */
 export interface ThreadsGroup {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { runReport } from '../../../dist/cli/run-report.js';
-import { DEFAULT_LIMITS } from '../../../dist/config.js';
+import { DEFAULT_LIMITS, MAX_RANKS } from '../../../dist/config.js';
 import { LOCKSTEP_POLICY, type LockstepError, type ReasonCode } from '../../../dist/entry/planner.js';
 import { REASON_MEANINGS, reasonText } from '../../../dist/explain/index.js';
-import { DEFAULT_TIMEOUT_MS, MAX_RANKS } from '../../../dist/ranks/index.js';
+import { DEFAULT_TIMEOUT_MS } from '../../../dist/ranks/index.js';
 import { completeRunOptions } from '../../../dist/run/complete-options.js';
 import { KvVerifier, SAMPLED_SHARE } from '../../../dist/run/kv-verifier.js';
 import { DEFAULT_RUN_OPTIONS, type RunOptions } from '../../../dist/run/run-options.js';

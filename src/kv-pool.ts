@@ -1,7 +1,7 @@
-import type { Faults } from '../checks.js';
-import { blocksOf, type Limits } from '../config.js';
-import { shown } from '../errors.js';
-import { DEFAULT_GPU_MEMORY_UTILIZATION } from '../names.js';
+import type { Faults } from './checks.js';
+import { blocksOf, type Limits } from './config.js';
+import { shown } from './errors.js';
+import { DEFAULT_GPU_MEMORY_UTILIZATION } from './names.js';
 
 /** How a KV pool is sized by the memory that its device has left. */
 export interface KvPool {
