@@ -136,6 +136,22 @@ export class Faults {
     }
   }
 
+  /** What `make` comes to; where it refuses a configuration, its faults are noted among these, and there is nothing. Other errors are thrown. */
+  of<T>(make: () => T): T | undefined {
+    try {
+      return make();
+    } catch (error) {
+      if (!(error instanceof LockstepError && error.code === 'ERR_CONFIG_INVALID')) throw error;
+      const { faults = [error.message], options = [] } = error.details as {
+        readonly faults?: readonly string[];
+        readonly options?: readonly string[];
+      };
+      this.#list.push(...faults);
+      for (const option of options) this.#options.add(option);
+      return undefined;
+    }
+  }
+
   get any(): boolean {
     return this.#list.length > 0;
   }

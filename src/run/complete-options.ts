@@ -3,7 +3,7 @@ import { checkArguments, Faults, withoutUndefined } from '../checks.js';
 import { completeLimits, DEFAULT_LIMITS, type Limits, MAX_RANKS } from '../config.js';
 import { cacheSlotBytes, checkModelLimits, modelLimits } from '../decoder/index.js';
 import { type EngineName, engineCapture, profiledPolicy, profileLimits, profilePlan } from '../engines/index.js';
-import { LockstepError, shown } from '../errors.js';
+import { shown } from '../errors.js';
 import { type CapturePlan, checkPlan } from '../keys/index.js';
 import { leastBlocks, poolOf } from '../kv-pool.js';
 import { layoutRegions } from '../memory/index.js';
@@ -17,44 +17,35 @@ import { completeRunSampling } from './run-sampling.js';
 export function completeRunOptions(given: RunOptions): CompleteRunOptions {
   checkArguments('runWorkload', { options: [given, 'object'] });
   const options: GivenOptions = { ...DEFAULT_RUN_OPTIONS, ...withoutUndefined(given) };
-  const faults: string[] = [];
-  const named = new Set<string>();
-  const collect = <T>(make: () => T): T | undefined => {
-    try {
-      return make();
-    } catch (error) {
-      if (!(error instanceof LockstepError && error.code === 'ERR_CONFIG_INVALID')) throw error;
-      faults.push(...((error.details.faults as string[] | undefined) ?? [error.message]));
-      for (const option of (error.details.options as string[] | undefined) ?? []) named.add(option);
-      return undefined;
-    }
-  };
-  const config = options.model === undefined ? null : collect(() => openModel(options.model as string).config);
-  const pooled = collect(() => pooledLimits(given));
+  const faults = new Faults();
+  const config = options.model === undefined ? null : faults.of(() => openModel(options.model as string).config);
+  const pooled = faults.of(() => pooledLimits(given));
   const asked = { ...(options.engine && profileLimits(options.engine)), ...(pooled?.limits ?? {}) };
-  const limits = collect(() => {
+  const limits = faults.of(() => {
     const complete = completeLimits(config ? modelLimits(config, asked) : asked);
     return pooled?.pool ? { ...complete, numBlocks: leastBlocks(complete) } : complete;
   });
-  const policy = collect(() => completePolicy(policyOf(given, limits) ?? options.policy));
-  const own = collect(() => ownOptions(options, given));
-  const scheduler = collect(() => schedulerOf(options, own?.ranks, limits));
-  const planned = limits && policy && collect(() => planOf(options, given, limits, policy));
-  if (limits) collect(() => checkOneGroup(limits));
-  if (config && limits && own) collect(() => checkModelLimits(config, limits, own.tensorParallelSize));
+  const policy = faults.of(() => completePolicy(policyOf(given, limits) ?? options.policy));
+  const own = faults.of(() => ownOptions(options, given));
+  const scheduler = faults.of(() => schedulerOf(options, own?.ranks, limits));
+  const planned = limits && policy && faults.of(() => planOf(options, given, limits, policy));
+  if (limits) faults.of(() => checkOneGroup(limits));
+  if (config && limits && own) faults.of(() => checkModelLimits(config, limits, own.tensorParallelSize));
   if (limits && own && !pooled?.pool)
-    collect(() => checkCache(limits, own.deviceMemory, config ? cacheSlotBytes(config) / own.tensorParallelSize : 4));
-  if (faults.length > 0 || !pooled || !limits || !policy || !own || !scheduler || !planned) {
-    const lines = faults.map((fault) => `  - ${fault}`).join('\n');
-    throw new LockstepError('ERR_CONFIG_INVALID', `These options cannot work:\n${lines}`, {
-      faults,
-      options: [...named],
-    });
-  }
+    faults.of(() => checkCache(limits, own.deviceMemory, config ? cacheSlotBytes(config) / own.tensorParallelSize : 4));
+  faults.throwIfAny('These options');
+  const complete = { ...own, limits, pool: pooled?.pool, policy, ...planned, scheduler } as CompleteRunOptions;
   // Limits too large for a planner are reported here, once, and not by whichever rank notices first.
-  const processes = own.ranks * own.tensorParallelSize;
-  layoutRegions({ limits, plan: planned.plan, policy, rank: 0, ranks: processes, replicaSize: own.tensorParallelSize });
-  return { ...own, limits, pool: pooled.pool, policy, ...planned, scheduler };
+  const { ranks, tensorParallelSize: replicaSize, plan } = complete;
+  layoutRegions({
+    limits: complete.limits,
+    plan,
+    policy: complete.policy,
+    rank: 0,
+    ranks: ranks * replicaSize,
+    replicaSize,
+  });
+  return complete;
 }
 
 /** The pool that `numBlocks: 'auto'` asks for, and the other limits. Errors: ERR_CONFIG_INVALID. */

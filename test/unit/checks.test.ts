@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { checkArguments, checkHas, checkList, checkOptions } from '../../dist/checks.js';
+import { checkArguments, checkHas, checkList, checkOptions, Faults } from '../../dist/checks.js';
+import { LockstepError } from '../../dist/errors.js';
 
 /** A value that counts how often it is written out: with thousands of numbers in it that takes as long as planning does. */
 function countedTexts(): {
@@ -40,4 +41,37 @@ it.each<[string, () => void, RegExp]>([
   expect(call).toThrow(
     expect.objectContaining({ code: 'ERR_CONFIG_INVALID', message: expect.stringMatching(message) }),
   );
+});
+
+it('faults of parts are told together, in their order, and other errors at once', () => {
+  const faults = new Faults();
+  expect(faults.of(() => 5)).toBe(5);
+  expect(faults.any).toBe(false);
+  faults.integer('a', 0, 1, 2);
+  const part = (): never => {
+    const own = new Faults();
+    own.check(false, 'b and c differ', 'b', 'c');
+    own.check(false, 'c is long', 'c');
+    own.throwIfAny('This part');
+    return expect.unreachable();
+  };
+  const bare = new LockstepError('ERR_CONFIG_INVALID', 'd is none');
+  expect(faults.of(part)).toBeUndefined();
+  faults.of(() => {
+    throw bare;
+  });
+  const told = ['a is 0; it must be an integer from 1 to 2', 'b and c differ', 'c is long', 'd is none'];
+  expect(() => faults.throwIfAny('All')).toThrow(
+    expect.objectContaining({
+      code: 'ERR_CONFIG_INVALID',
+      message: `All cannot work:\n${told.map((fault) => `  - ${fault}`).join('\n')}`,
+      details: { faults: told, options: ['a', 'b', 'c'] },
+    }),
+  );
+  const other = new LockstepError('ERR_INPUT_INVALID', 'no such file');
+  expect(() =>
+    faults.of(() => {
+      throw other;
+    }),
+  ).toThrow(other);
 });
