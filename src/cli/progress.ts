@@ -1,6 +1,6 @@
 import cliProgress from 'cli-progress';
+import type { RunProgress } from '../counts/index.js';
 import type { CaptureProgress } from '../execution/index.js';
-import type { RunProgress } from '../run/index.js';
 import { countOf, grouped, percentOf } from '../text.js';
 
 /** A live line on stderr during long work: a bar on a terminal, a line every two seconds elsewhere. */

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { TimelineDocument } from '../counts/index.js';
 import { LockstepError } from '../errors.js';
 import type { CaptureProgress } from '../execution/index.js';
 import { type PlanFile, readPlanFile, writePlanFile } from '../formats/index.js';
@@ -13,7 +14,6 @@ import {
   type RunSummary,
   runMpiRank,
   runWorkload,
-  type TimelineDocument,
 } from '../run/index.js';
 import { grouped } from '../text.js';
 import { type AdmissionLimits, type RequestTable, scalePrompts, traceFacts } from '../workload/index.js';

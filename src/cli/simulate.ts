@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
+import { StepTimeline } from '../counts/index.js';
 import { LogWriter, readPlanFile, type SimulatedSpan, spanLines } from '../formats/index.js';
 import type { CapturePlan } from '../keys/index.js';
 import { GrowingFile } from '../output/index.js';
-import { completeSimulateOptions, type SimulateSummary, StepTimeline, simulate } from '../run/index.js';
+import { completeSimulateOptions, type SimulateSummary, simulate } from '../run/index.js';
 import { countOf, percentOf } from '../text.js';
 import { type CostModel, readCosts, tokenCosts, traceFacts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';

@@ -1,5 +1,12 @@
 // `lockstep/run`: run a workload on ranks and verify it, or simulate it; step logs; what a capture tells; recordings of ranks, and what they say; the time that ranks run in.
 
+export {
+  DecisionCounters,
+  type DecisionCounts,
+  paddingRatio,
+  type RunProgress,
+  type TokenCounts,
+} from '../counts/index.js';
 export type { CaptureOptions, CaptureProgress, LostTwin, SkippedKey } from '../execution/index.js';
 export {
   type SimulatedSpan,
@@ -36,18 +43,14 @@ export {
   type CompleteRunOptions,
   completeRunOptions,
   costTableText,
-  DecisionCounters,
-  type DecisionCounts,
   type MeasureCostsOptions,
   type MeasuredCost,
   type MeasuredTime,
   type Mismatch,
   measureCosts,
-  paddingRatio,
   type RunControl,
   RunCounters,
   type RunOptions,
-  type RunProgress,
   type RunSampling,
   type RunSeconds,
   type RunSummary,
@@ -57,7 +60,6 @@ export {
   type SimulateOptions,
   type SimulateSummary,
   simulate,
-  type TokenCounts,
   type VerifyMode,
 } from '../run/index.js';
 export type { Sleeper, Timing } from '../timing.js';

@@ -7,16 +7,7 @@ export {
   type MeasuredTime,
   measureCosts,
 } from './measure-costs.js';
-export {
-  DecisionCounters,
-  type DecisionCounts,
-  type PaddingRatios,
-  paddingRatio,
-  paddingRatios,
-  RunCounters,
-  type TokenCounts,
-} from './run-counters.js';
-export type { RunProgress } from './run-loop.js';
+export { RunCounters } from './run-counters.js';
 export { type CompleteRunOptions, DEFAULT_RUN_OPTIONS, type RunOptions } from './run-options.js';
 export type { RankReport, RunSeconds } from './run-rank.js';
 export type { RunSampling } from './run-sampling.js';
@@ -31,10 +22,3 @@ export {
 } from './run-workload.js';
 export { type SimulateControl, type SimulateSummary, Simulation, simulate } from './simulate.js';
 export { completeSimulateOptions, type SimulateOptions } from './simulate-options.js';
-export {
-  type DecodeSize,
-  type RankTimeline,
-  StepTimeline,
-  type TimelineDocument,
-  type TimelineSpan,
-} from './step-timeline.js';

@@ -1,29 +1,11 @@
 import type { ForwardBatch } from '../batch/index.js';
+import { PROGRESS_MS, progressOf, type RunProgress, type StepTimeline } from '../counts/index.js';
 import { type LogWriter, stepRecord } from '../formats/index.js';
 import type { Rank } from '../runtime/index.js';
 import { type RankSchedule, type RequestTable, type SchedulerLimits, SchedulerModel } from '../workload/index.js';
 import type { RequestRows } from './request-rows.js';
 import { RunCounters } from './run-counters.js';
 import type { RunWork } from './run-work.js';
-import type { StepTimeline } from './step-timeline.js';
-
-/** The progress of a run, as rank 0 reports it. */
-export interface RunProgress {
-  /** Steps so far. */
-  readonly steps: number;
-  /** Steps of them on a graph. */
-  readonly graphSteps: number;
-  /** Real tokens of the rank that reports, in those. */
-  readonly graphTokens: number;
-  /** Tokens that it computed in them, padding included. */
-  readonly graphPaddedTokens: number;
-  /** Requests whose tokens are all generated. */
-  readonly finished: number;
-  /** Requests that exceed the limits and are not served. */
-  readonly rejected: number;
-  /** Requests of the workload. */
-  readonly requests: number;
-}
 
 /** What one rank's steps are made with. */
 export interface RunLoopParts {
@@ -41,7 +23,6 @@ export interface RunLoopParts {
   readonly onProgress?: (progress: RunProgress) => void;
 }
 
-const PROGRESS_MS = 100;
 /** An empty batch, for ranks that only take part. */
 const NOTHING: RankSchedule = Object.freeze({ removed: [], added: [], appended: [], scheduled: [] });
 
@@ -104,16 +85,6 @@ export class RunLoop {
     const now = performance.now();
     if (onProgress === undefined || rank.planner.rank !== 0 || now < this.#nextProgress) return;
     this.#nextProgress = now + PROGRESS_MS;
-    const { stats, table } = this.model;
-    const { decisions, tokens } = this.counters;
-    onProgress({
-      steps: decisions.steps,
-      graphSteps: decisions.graphSteps,
-      graphTokens: tokens.graphTokens,
-      graphPaddedTokens: tokens.graphPaddedTokens,
-      finished: stats.finished,
-      rejected: stats.rejected,
-      requests: table.length,
-    });
+    onProgress(progressOf(this.counters, this.model.stats, this.model.table.length));
   }
 }

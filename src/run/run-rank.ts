@@ -1,5 +1,12 @@
 import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import {
+  type DecisionCounts,
+  type RunProgress,
+  StepTimeline,
+  type TimelineDocument,
+  type TokenCounts,
+} from '../counts/index.js';
 import { type Device, openDevice } from '../device/index.js';
 import {
   type CaptureProgress,
@@ -18,12 +25,10 @@ import { openRecorder, recordingFile, type StepRecorder } from '../recorder/inde
 import { createRank, type StepTimings } from '../runtime/index.js';
 import { RequestTable, type SchedulerStats, type SharedRequests } from '../workload/index.js';
 import { RequestRows } from './request-rows.js';
-import type { DecisionCounts, TokenCounts } from './run-counters.js';
 import { tokenJob } from './run-job.js';
-import { RunLoop, type RunProgress } from './run-loop.js';
+import { RunLoop } from './run-loop.js';
 import type { CompleteRunOptions } from './run-options.js';
 import type { Mismatch, RunWork } from './run-work.js';
-import { StepTimeline, type TimelineDocument } from './step-timeline.js';
 
 /** What a rank gets at its start. */
 export interface RunRankData {

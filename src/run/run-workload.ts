@@ -1,5 +1,13 @@
 import { randomInt } from 'node:crypto';
 import { checkHas } from '../checks.js';
+import {
+  type DecisionCounts,
+  type PaddingRatios,
+  paddingRatio,
+  paddingRatios,
+  type RunProgress,
+  type TimelineDocument,
+} from '../counts/index.js';
 import { openDevice } from '../device/index.js';
 import { decodeGraphs, type GraphKinds, graphKinds } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
@@ -8,13 +16,10 @@ import { GrowingFile, type OpenOutput } from '../output/index.js';
 import { jobRanks, type RankResult, type SuperviseOptions, startMpi, superviseRanks } from '../ranks/index.js';
 import { checkTable, type RequestTable, type SchedulerStats } from '../workload/index.js';
 import { completeRunOptions } from './complete-options.js';
-import { type DecisionCounts, type PaddingRatios, paddingRatio, paddingRatios } from './run-counters.js';
-import type { RunProgress } from './run-loop.js';
 import { type CompleteRunOptions, DEFAULT_RUN_OPTIONS, type RunOptions } from './run-options.js';
 import type { RankReport, RunMessage, RunRankData, RunSeconds } from './run-rank.js';
 import type { RunSampling } from './run-sampling.js';
 import type { Mismatch } from './run-work.js';
-import type { TimelineDocument } from './step-timeline.js';
 
 /** How a run is watched and ended early. */
 export interface RunControl {

@@ -1,11 +1,18 @@
 import { setImmediate } from 'node:timers/promises';
 import { type DecisionView, RawRules, VoteGroup } from '../agreement/index.js';
+import {
+  DecisionCounters,
+  type DecisionCounts,
+  PROGRESS_MS,
+  paddingRatio,
+  paddingRatios,
+  progressOf,
+  type RunProgress,
+} from '../counts/index.js';
 import { decodeGraphs, type GraphKinds, graphKinds } from '../engines/index.js';
 import type { SimulatedSpan } from '../formats/index.js';
 import { loadModules } from '../memory/index.js';
 import { type Chunk, checkTable, type RequestTable, SchedulerModel } from '../workload/index.js';
-import { DecisionCounters, type DecisionCounts, paddingRatio, paddingRatios } from './run-counters.js';
-import type { RunProgress } from './run-loop.js';
 import type { RunSummary } from './run-workload.js';
 import { type CompleteSimulateOptions, completeSimulateOptions, type SimulateOptions } from './simulate-options.js';
 
@@ -58,7 +65,6 @@ export interface SimulateSummary
   readonly stepsPerSecond: number;
 }
 
-const PROGRESS_MS = 100;
 /** Milliseconds for which the event loop waits at most. */
 const SLICE_MS = 20;
 /** Spans between two checks of the clock. */
@@ -230,16 +236,6 @@ export class Simulation {
     const now = performance.now();
     if (onProgress === undefined || now < this.#nextProgress) return;
     this.#nextProgress = now + PROGRESS_MS;
-    const { decisions, tokens } = this.#counters;
-    const { finished, rejected } = this.#model.stats;
-    onProgress({
-      steps: decisions.steps,
-      graphSteps: decisions.graphSteps,
-      graphTokens: tokens.graphTokens,
-      graphPaddedTokens: tokens.graphPaddedTokens,
-      finished,
-      rejected,
-      requests: this.#requests.length,
-    });
+    onProgress(progressOf(this.#counters, this.#model.stats, this.#requests.length));
   }
 }

@@ -26,6 +26,7 @@ export const ROOMS = [
   'decoder',
   'metrics',
   'workload',
+  'counts',
   'engines',
   'formats',
   'service',

@@ -1,4 +1,4 @@
-import type { TimelineDocument } from '../../run/index.js';
+import type { TimelineDocument } from '../../counts/index.js';
 import { type BenchRowsData, benchRowsLegend, benchRowsPlot, benchRowsTable } from './bench-rows.js';
 import { type CapturePoolData, capturePoolLegend, capturePoolPlot, capturePoolTable } from './capture-pool.js';
 import type { LegendEntry, PlotContext, PlotTable, SvgElement } from './context.js';

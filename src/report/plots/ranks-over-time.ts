@@ -1,4 +1,4 @@
-import type { TimelineDocument } from '../../run/index.js';
+import type { TimelineDocument } from '../../counts/index.js';
 import { grouped, percentOf, shortNumber } from '../../text.js';
 import { COLOURS } from './colours.js';
 import {

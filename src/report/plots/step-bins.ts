@@ -1,4 +1,4 @@
-import type { TimelineDocument } from '../../run/index.js';
+import type { TimelineDocument } from '../../counts/index.js';
 
 /** A range of decisions, the last one not included. */
 export interface StepRange {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseHTML } from 'linkedom';
 import { describe, expect, it } from 'vitest';
+import { StepTimeline } from '../../../dist/counts/index.js';
 import {
   FIGURES,
   type Figure,
@@ -11,7 +12,7 @@ import {
   simulatePage,
   stepSizesData,
 } from '../../../dist/report/index.js';
-import { completeSimulateOptions, StepTimeline, simulate } from '../../../dist/run/index.js';
+import { completeSimulateOptions, simulate } from '../../../dist/run/index.js';
 import { generateWorkload } from '../../../dist/workload/index.js';
 
 const PAGE: ReportPage = {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { TimelineDocument } from '../../../dist/counts/index.js';
 import {
   drawnBins,
   ranksOverTimeData,
@@ -9,7 +10,6 @@ import {
   stepsOverTimePlot,
   stepsOverTimeTable,
 } from '../../../dist/report/index.js';
-import type { TimelineDocument } from '../../../dist/run/index.js';
 import { contextOf, found } from './drawing.js';
 
 /** Four bins of two decisions on two ranks, the last bin with one. */

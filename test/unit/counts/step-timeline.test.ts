@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type SimulateOptions, StepTimeline, simulate } from '../../../dist/run/index.js';
+import { StepTimeline } from '../../../dist/counts/index.js';
+import { type SimulateOptions, simulate } from '../../../dist/run/index.js';
 import { generateWorkload } from '../../../dist/workload/index.js';
 
 const sum = (list: readonly number[]): number => list.reduce((total, value) => total + value, 0);
