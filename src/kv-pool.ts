@@ -1,4 +1,4 @@
-import type { Faults } from './checks.js';
+import { Faults } from './checks.js';
 import { blocksOf, type Limits } from './config.js';
 import { shown } from './errors.js';
 import { DEFAULT_GPU_MEMORY_UTILIZATION } from './names.js';
@@ -35,6 +35,19 @@ export function poolOf(
   if (!isAuto) return { pool: null, limits: given as Partial<Limits> | undefined };
   const { numBlocks: _auto, ...limits } = given;
   return { pool: { utilization: utilization ?? DEFAULT_GPU_MEMORY_UTILIZATION }, limits };
+}
+
+/** The limits given where there is no model, so that blocks are a number. Errors: ERR_CONFIG_INVALID. */
+export function limitsWithoutPool(given: GivenLimits | undefined): Partial<Limits> | undefined {
+  const faults = new Faults();
+  const { pool, limits } = poolOf(given, undefined, faults);
+  faults.check(
+    pool === null,
+    "numBlocks is auto, which is for a model's cache, and there is none: give model, or numBlocks a number",
+    'numBlocks',
+  );
+  faults.throwIfAny('These limits');
+  return limits;
 }
 
 /** Blocks of a pool that holds one request of `maxModelLen` tokens, the null block included. */

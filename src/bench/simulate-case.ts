@@ -1,6 +1,6 @@
 import { RawRules, VoteGroup } from '../agreement/index.js';
 import type { PlannerModules } from '../memory/index.js';
-import { completeSimulateOptions, Simulation } from '../run/index.js';
+import { completeSimulateOptions, Simulation } from '../simulation/index.js';
 import { generateWorkload, type WorkloadOptions } from '../workload/index.js';
 import type { BenchCase, BenchRow } from './measure.js';
 

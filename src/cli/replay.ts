@@ -7,7 +7,7 @@ import { readPlanFile } from '../formats/index.js';
 import { loadModules } from '../memory/index.js';
 import { isRecording, type Recording, readRecording } from '../recorder/index.js';
 import { compareRecordings, rederive, replayLog } from '../replay/index.js';
-import { completeSimulateOptions } from '../run/index.js';
+import { completeSimulateOptions } from '../simulation/index.js';
 import { readCosts, tokenCosts } from '../workload/index.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';
 import type { EngineFlags } from './engine-options.js';

@@ -3,7 +3,7 @@ import { isPolicyName, LADDER_NAMES, type LadderName, namedPolicy } from '../eng
 import { LockstepError } from '../errors.js';
 import { readPlanFile } from '../formats/index.js';
 import { type ReplayedLog, replayLog } from '../replay/index.js';
-import { completeSimulateOptions, type SimulateOptions } from '../run/index.js';
+import { completeSimulateOptions, type SimulateOptions } from '../simulation/index.js';
 import { percentOf } from '../text.js';
 import { readCosts, tokenCosts } from '../workload/index.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';

@@ -3,7 +3,7 @@ import { StepTimeline } from '../counts/index.js';
 import { LogWriter, readPlanFile, type SimulatedSpan, spanLines } from '../formats/index.js';
 import type { CapturePlan } from '../keys/index.js';
 import { GrowingFile } from '../output/index.js';
-import { completeSimulateOptions, type SimulateSummary, simulate } from '../run/index.js';
+import { completeSimulateOptions, type SimulateSummary, simulate } from '../simulation/index.js';
 import { countOf, percentOf } from '../text.js';
 import { type CostModel, readCosts, tokenCosts, traceFacts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';

@@ -1,11 +1,8 @@
 import { EAGER_REASONS, PARK_REASONS, type ReasonCode } from '../agreement/index.js';
 import { REASON_MEANINGS } from '../explain/index.js';
-import type { SimulateSummary } from '../run/index.js';
+import type { StepSummary } from '../simulation/index.js';
 import { countOf, grouped, percentOf } from '../text.js';
 import type { TableRow } from './show.js';
-
-/** What the summaries of a run and a simulation have in common. */
-type StepSummary = Omit<SimulateSummary, 'timeRatio' | 'stepsPerSecond'>;
 
 /** A name and its value as one line of a report. */
 export function reportLine(name: string, value: string): string {

@@ -56,10 +56,7 @@ export {
   type RunSummary,
   runWorkload,
   SAMPLED_SHARE,
-  type SimulateControl,
-  type SimulateOptions,
-  type SimulateSummary,
-  simulate,
   type VerifyMode,
 } from '../run/index.js';
+export { type SimulateControl, type SimulateOptions, type SimulateSummary, simulate } from '../simulation/index.js';
 export type { Sleeper, Timing } from '../timing.js';

@@ -20,5 +20,3 @@ export {
   runMpiRank,
   runWorkload,
 } from './run-workload.js';
-export { type SimulateControl, type SimulateSummary, Simulation, simulate } from './simulate.js';
-export { completeSimulateOptions, type SimulateOptions } from './simulate-options.js';

@@ -1,17 +1,14 @@
-import { DEFAULT_LIMITS, type Limits } from '../config.js';
+import type { Limits } from '../config.js';
 import type { DeviceName } from '../device/index.js';
-import type { EngineName, EngineProfile } from '../engines/index.js';
-import type { CapturePlan } from '../keys/index.js';
 import type { KvPool } from '../kv-pool.js';
 import { DEFAULT_TIMEOUT_MS, WORKLOAD_DEFAULTS } from '../names.js';
-import { LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
 import type { Transport } from '../ranks/index.js';
-import type { SchedulerLimits } from '../workload/index.js';
+import { type CompleteSimulateOptions, DEFAULT_SIMULATE_OPTIONS, type SimulateOptions } from '../simulation/index.js';
 import type { VerifyMode } from './kv-verifier.js';
 import type { RunSampling } from './run-sampling.js';
 
-/** Options of `runWorkload`; those left out take their defaults. */
-export interface RunOptions {
+/** Options of `runWorkload`; those left out take their defaults. Those of a simulation decide which steps are taken. */
+export interface RunOptions extends SimulateOptions {
   /** Data-parallel ranks, which schedule each on its own. Default 2; with `mpi` as many as the job has processes for. */
   readonly ranks?: number;
   /**
@@ -26,27 +23,8 @@ export interface RunOptions {
    * left. Above 0, 1 at most. Default 0.9.
    */
   readonly gpuMemoryUtilization?: number;
-  /** Choices behind the decisions. Those left out are the engine's, or Lockstep's own. */
-  readonly policy?: Partial<Policy>;
-  /** Graphs to capture; else those of `ladder`. */
-  readonly plan?: CapturePlan;
-  /** Captured sizes in tokens, or a ladder as `parseLadder` reads it (`1,2,4,8`, or a name). Default none: every step runs eager. */
-  readonly ladder?: readonly number[] | string;
-  /**
-   * An engine as it is run: its limits, its policy and its graphs, where `limits`, `policy`, `ladder` and `plan` say nothing else. Default
-   * none.
-   */
-  readonly engine?: EngineProfile;
-  /** Capture sizes from the ubatch threshold on both plain and ubatched. Default: as the policy says. */
-  readonly twins?: boolean;
-  /** Chance that a draft is accepted when all before it were. Default 0.7. */
-  readonly acceptRate?: number;
   /** Seed of the drafts that are accepted, and of the requests that `verify: 'sampled'` reads. Default 0. */
   readonly seed?: number;
-  /** Arrival times are divided by it. Default 1. */
-  readonly speed?: number;
-  /** [a, b, c] of the simulated step time a + b * tokens + c * kvTokens, in ms. Default [8, 0.096, 0]. */
-  readonly stepTime?: readonly [number, number, number];
   /** The device of every rank, as `openDevice` takes it. Default 'auto'. */
   readonly device?: 'auto' | DeviceName;
   /**
@@ -100,21 +78,14 @@ type Derived =
   | 'model'
   | 'sampling';
 
+const { ranks, ...steps } = DEFAULT_SIMULATE_OPTIONS;
+
 /** The default of every option. */
 export const DEFAULT_RUN_OPTIONS: Required<Omit<RunOptions, Derived>> & Readonly<Record<Derived, undefined>> =
   Object.freeze({
-    ranks: WORKLOAD_DEFAULTS.ranks,
+    ranks,
     tensorParallelSize: WORKLOAD_DEFAULTS.tensorParallelSize,
-    limits: DEFAULT_LIMITS,
-    policy: LOCKSTEP_POLICY,
-    plan: undefined,
-    engine: undefined,
-    ladder: Object.freeze([]),
-    twins: undefined,
-    acceptRate: WORKLOAD_DEFAULTS.acceptRate,
-    seed: WORKLOAD_DEFAULTS.seed,
-    speed: WORKLOAD_DEFAULTS.speed,
-    stepTime: WORKLOAD_DEFAULTS.stepTime,
+    ...steps,
     device: 'auto',
     transport: undefined,
     verify: 'full',
@@ -134,25 +105,13 @@ export const DEFAULT_RUN_OPTIONS: Required<Omit<RunOptions, Derived>> & Readonly
 export type GivenOptions = Required<Omit<RunOptions, Derived>> & Pick<RunOptions, Derived>;
 
 /** Options with every default filled in and every number checked: plain data that crosses to the workers. */
-export interface CompleteRunOptions {
-  /** Data-parallel ranks. */
-  readonly ranks: number;
+export interface CompleteRunOptions extends CompleteSimulateOptions {
   /** Processes of each rank. */
   readonly tensorParallelSize: number;
   /** With `pool`, the number of blocks is the least that can be, until the ranks agree on theirs; the scheduler's as well. */
   readonly limits: Limits;
   /** How the blocks are counted with `numBlocks: 'auto'`; null where their number is given. */
   readonly pool: KvPool | null;
-  /** The policy that decides. */
-  readonly policy: Policy;
-  /** The graphs to capture. */
-  readonly plan: CapturePlan;
-  /** The engine in whose rounding the graphs of a ladder were made; null: Lockstep's own, or a plan. */
-  readonly ladderEngine: EngineName | null;
-  /** What became of sizes of the ladder that are not captured as they were given. */
-  readonly ladderNotes: readonly string[];
-  /** Limits of the simulated scheduler. */
-  readonly scheduler: SchedulerLimits;
   /** The device of every rank. */
   readonly device: 'auto' | DeviceName;
   /** How votes cross the ranks. */

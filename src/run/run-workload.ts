@@ -1,19 +1,13 @@
 import { randomInt } from 'node:crypto';
 import { checkHas } from '../checks.js';
-import {
-  type DecisionCounts,
-  type PaddingRatios,
-  paddingRatio,
-  paddingRatios,
-  type RunProgress,
-  type TimelineDocument,
-} from '../counts/index.js';
+import { paddingRatio, paddingRatios, type RunProgress, type TimelineDocument } from '../counts/index.js';
 import { openDevice } from '../device/index.js';
-import { decodeGraphs, type GraphKinds, graphKinds } from '../engines/index.js';
+import { decodeGraphs, graphKinds } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import type { CaptureProgress } from '../execution/index.js';
 import { GrowingFile, type OpenOutput } from '../output/index.js';
 import { jobRanks, type RankResult, type SuperviseOptions, startMpi, superviseRanks } from '../ranks/index.js';
+import type { StepSummary } from '../simulation/index.js';
 import { checkTable, type RequestTable, type SchedulerStats } from '../workload/index.js';
 import { completeRunOptions } from './complete-options.js';
 import { type CompleteRunOptions, DEFAULT_RUN_OPTIONS, type RunOptions } from './run-options.js';
@@ -34,29 +28,9 @@ export interface RunControl {
 }
 
 /** What a run did. The counts of decisions are equal on every rank; tokens are summed over them, once a replica. */
-export interface RunSummary extends DecisionCounts, PaddingRatios {
-  /** Data-parallel ranks. */
-  readonly ranks: number;
+export interface RunSummary extends StepSummary {
   /** Processes of all ranks together. */
   readonly processes: number;
-  /** Requests of the workload. */
-  readonly requests: number;
-  /** Requests whose tokens were all generated. */
-  readonly finished: number;
-  /** Requests that exceed the limits and were not served. */
-  readonly rejected: number;
-  /** How many times a request gave its blocks back and was prefilled again. */
-  readonly preemptions: number;
-  /** Real tokens computed on all ranks, recomputed ones included. */
-  readonly tokens: number;
-  /** Prompt tokens of finished requests. */
-  readonly promptTokens: number;
-  /** Generated tokens of finished requests. */
-  readonly generatedTokens: number;
-  /** Prompt tokens whose blocks another request had written. */
-  readonly reusedTokens: number;
-  /** Graph steps: (padded - real) / real tokens over (step, rank) pairs, as `paddingRatioAll`. */
-  readonly paddingRatio: number;
   /** KV cache entries that differ from what was written. */
   readonly mismatches: number;
   /** KV cache entries that were read back and compared. */
@@ -94,10 +68,6 @@ export interface RunSummary extends DecisionCounts, PaddingRatios {
   readonly graphs: number;
   /** Keys that no rank could capture. */
   readonly graphsSkipped: number;
-  /** All graphs of the plan by the steps that they hold. */
-  readonly graphKinds: GraphKinds;
-  /** What became of sizes of the ladder that are not captured as they were given. */
-  readonly ladderNotes: readonly string[];
   /** The device that ran: `host`, `cuda` or `hip`. */
   readonly device: string;
   /** Why it was chosen. */
@@ -110,24 +80,10 @@ export interface RunSummary extends DecisionCounts, PaddingRatios {
   readonly collectivesInGraphs: number;
   /** Collectives of the forward on each rank that were enqueued in eager steps and between graphs. */
   readonly collectivesEager: number;
-  /** Name of the policy. */
-  readonly policy: string;
   /** How votes crossed ranks: `solo`, `threads` or `mpi`. */
   readonly transport: string;
   /** How much was read back: `full` or `sampled`. */
   readonly verify: string;
-  /** Tokens of a decode, 1 + drafts. */
-  readonly queryLen: number;
-  /** Chance that a draft is accepted when all before it were. */
-  readonly acceptRate: number;
-  /** Seed of workload, accepted drafts and samples. */
-  readonly seed: number;
-  /** Seconds of serving that the run stands for, on the simulated clock. */
-  readonly simulatedSeconds: number;
-  /** Seconds that the run took. */
-  readonly seconds: number;
-  /** Whether it stopped before the workload's end. */
-  readonly interrupted: boolean;
 }
 
 /** What one process of an MPI job did, and the summary of all, which is equal on every one. */

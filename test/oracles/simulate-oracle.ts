@@ -8,7 +8,7 @@ import {
 } from '../../dist/entry/run.js';
 import { type RequestTable, SchedulerModel } from '../../dist/entry/workload.js';
 import { loadModules } from '../../dist/memory/modules.js';
-import { completeSimulateOptions, type SimulateOptions } from '../../dist/run/simulate-options.js';
+import { completeSimulateOptions, type SimulateOptions } from '../../dist/simulation/index.js';
 
 /** What the plainest way to run a workload comes to. */
 export interface PlainRun {

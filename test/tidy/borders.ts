@@ -29,6 +29,7 @@ export const ROOMS = [
   'counts',
   'engines',
   'formats',
+  'simulation',
   'service',
   'server',
   'capture',

@@ -1,6 +1,7 @@
 import type { TimelineDocument } from '../../counts/index.js';
 import type { CapturePlan } from '../../keys/index.js';
-import type { RunSummary, SimulateSummary } from '../../run/index.js';
+import type { RunSummary } from '../../run/index.js';
+import type { SimulateSummary } from '../../simulation/index.js';
 import { grouped, percentOf, shortNumber } from '../../text.js';
 import { type CapturedGraph, capturePoolData, type Figure, stepSizesData } from '../plots/index.js';
 import type { Fact, ReportPage } from '../report-page.js';

@@ -101,6 +101,23 @@ describe('what a command loads', () => {
       expect(roomsOf(loaded('doctor'))).not.toContain(room);
   });
 
+  test('a workload is simulated without what a run takes besides: ranks, devices and models', () => {
+    const rooms = roomsOf(loaded('simulate', '--requests', '2', '--ladder', 'vllm'));
+    expect(rooms).toEqual(expect.arrayContaining(['simulation', 'counts', 'engines', 'workload']));
+    for (const room of [
+      'run',
+      'ranks',
+      'device',
+      'execution',
+      'runtime',
+      'checkpoint',
+      'decoder',
+      'recorder',
+      'capture',
+    ])
+      expect(rooms).not.toContain(room);
+  });
+
   test('a batch is explained without what reads plans, logs and traces', () => {
     const rooms = roomsOf(loadedWith('{"ranks":[{"requests":[]}]}', ['explain']));
     expect(rooms).toContain('explain');

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { StepTimeline } from '../../../dist/counts/index.js';
-import { type SimulateOptions, simulate } from '../../../dist/run/index.js';
+import { type SimulateOptions, simulate } from '../../../dist/simulation/index.js';
 import { generateWorkload } from '../../../dist/workload/index.js';
 
 const sum = (list: readonly number[]): number => list.reduce((total, value) => total + value, 0);

@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { Policy } from '../../../dist/entry/planner.js';
 import { replayLog, type SimulateOptions, type SimulateSummary, simulate, spanLines } from '../../../dist/entry/run.js';
 import { generateWorkload } from '../../../dist/entry/workload.js';
-import { completeSimulateOptions } from '../../../dist/run/index.js';
+import { completeSimulateOptions } from '../../../dist/simulation/index.js';
 import { policyWith } from '../../support/planner-setup.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-replay-'));

@@ -12,7 +12,7 @@ import {
   simulatePage,
   stepSizesData,
 } from '../../../dist/report/index.js';
-import { completeSimulateOptions, simulate } from '../../../dist/run/index.js';
+import { completeSimulateOptions, simulate } from '../../../dist/simulation/index.js';
 import { generateWorkload } from '../../../dist/workload/index.js';
 
 const PAGE: ReportPage = {

@@ -131,6 +131,38 @@ describe('options of a run', () => {
   });
 });
 
+describe('options of a model', () => {
+  it('have their faults among those of the steps, each once', () => {
+    const options = {
+      model: 'random:dense',
+      tensorParallelSize: 3,
+      limits: { contextParallelSize: 2, kvGroups: [{ blockSize: 16 }, { blockSize: 32 }] },
+      deviceMemory: 1,
+      seed: -1,
+      policy: { ubatches: 9 },
+    };
+    expect(faultsOf(options).map((fault) => fault.split(' ').slice(0, 3).join(' '))).toEqual([
+      'ubatches is 9;',
+      'seed is -1;',
+      'kvGroups holds 2',
+      'contextParallelSize is 2,',
+      'tensorParallelSize is 3,',
+      'tensorParallelSize is 3,',
+      'tensorParallelSize is 3,',
+      'tensorParallelSize is 3,',
+      'a KV cache',
+    ]);
+  });
+
+  it('tell of a share of memory and its blocks where there is no model', () => {
+    expect(faultsOf({ gpuMemoryUtilization: 0.5, limits: { numBlocks: 'auto' }, seed: -1 })).toEqual([
+      'gpuMemoryUtilization is for a model with numBlocks auto, and there is no model: leave it out, or give model and numBlocks auto',
+      "numBlocks is auto, which is for a model's cache, and there is none: give model, or numBlocks a number",
+      'seed is -1; it must be an integer from 0 to 9007199254740991',
+    ]);
+  });
+});
+
 describe('reasons', () => {
   it('mean the same in the summary of a run and in an explanation', () => {
     const reasons = Object.keys(REASON_MEANINGS) as ReasonCode[];

@@ -2,19 +2,19 @@ import { setImmediate } from 'node:timers/promises';
 import { type DecisionView, RawRules, VoteGroup } from '../agreement/index.js';
 import {
   DecisionCounters,
-  type DecisionCounts,
   PROGRESS_MS,
   paddingRatio,
   paddingRatios,
   progressOf,
   type RunProgress,
 } from '../counts/index.js';
-import { decodeGraphs, type GraphKinds, graphKinds } from '../engines/index.js';
+import { decodeGraphs, graphKinds } from '../engines/index.js';
 import type { SimulatedSpan } from '../formats/index.js';
 import { loadModules } from '../memory/index.js';
 import { type Chunk, checkTable, type RequestTable, SchedulerModel } from '../workload/index.js';
-import type { RunSummary } from './run-workload.js';
-import { type CompleteSimulateOptions, completeSimulateOptions, type SimulateOptions } from './simulate-options.js';
+import { completeSimulateOptions } from './complete-options.js';
+import type { CompleteSimulateOptions, SimulateOptions } from './simulate-options.js';
+import type { SimulateSummary } from './summary.js';
 
 /** How a simulation is watched, priced and ended early. */
 export interface SimulateControl {
@@ -26,43 +26,6 @@ export interface SimulateControl {
   readonly onSpan?: (span: SimulatedSpan) => void | Promise<void>;
   /** Cost of a step by its tokens, in any unit; `timeRatio` compares the captured size with the real one. Default: the tokens. */
   readonly cost?: (tokens: number) => number;
-}
-
-/** The counts that a run with the same options would have, and those of the simulation itself. */
-export interface SimulateSummary
-  extends Pick<
-    RunSummary,
-    | keyof DecisionCounts
-    | 'ranks'
-    | 'requests'
-    | 'finished'
-    | 'rejected'
-    | 'preemptions'
-    | 'tokens'
-    | 'promptTokens'
-    | 'generatedTokens'
-    | 'reusedTokens'
-    | 'paddingRatio'
-    | 'paddingRatioLargest'
-    | 'paddingRatioAll'
-    | 'policy'
-    | 'queryLen'
-    | 'acceptRate'
-    | 'seed'
-    | 'simulatedSeconds'
-    | 'seconds'
-    | 'interrupted'
-  > {
-  /** Graph steps: by how much the captured sizes cost more than the largest rank's real sizes. */
-  readonly timeRatio: number;
-  /** Graphs of the plan; of an engine's ladder those that decodes alone run on, as `plan` counts them. */
-  readonly graphs: number;
-  /** All graphs by the steps that they hold. */
-  readonly graphKinds: GraphKinds;
-  /** What became of sizes of the ladder that are not captured as they were given. */
-  readonly ladderNotes: readonly string[];
-  /** Steps simulated for each second of this process's time. */
-  readonly stepsPerSecond: number;
 }
 
 /** Milliseconds for which the event loop waits at most. */
