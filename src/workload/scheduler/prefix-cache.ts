@@ -50,7 +50,7 @@ export class PrefixCache {
   /** The node at each place and its level, where places are found by them. */
   #nodes: Float64Array = new Float64Array(1);
   #levels: Int32Array = new Int32Array(1);
-  /** Block of each key of a place, where ids are kept. */
+  /** Block of each keyed one of a place's keys, and room for more, where ids are kept. */
   readonly #blocks: Int32Array[] = [];
 
   /** Words of each segment, side by side. Segment 0 is the head of their list. */
@@ -93,7 +93,7 @@ export class PrefixCache {
   }
 
   /**
-   * Makes blocks of a request findable: `ids[at]` on, of the node's keys from `index` to below `count`, where the request holds those before.
+   * Makes blocks of a request findable: its blocks from `at` on, of the node's keys from `index` to below `count`, where the request holds those before.
    * Returns false, and does nothing, where another block has the first of these keys.
    */
   register(
@@ -110,8 +110,7 @@ export class PrefixCache {
     if (this.#places[PLACE * place + KEYED] !== index) return false;
     this.#places[PLACE * place + KEYED] = count;
     if (this.#keepsIds) {
-      if (index === 0 && (this.#blocks[place]?.length ?? 0) < size) this.#blocks[place] = new Int32Array(size);
-      const blocks = this.#blocks[place];
+      const blocks = this.#room(place, index, Math.min(size, this.#state.keyableBlocks[request] + index - at));
       for (let key = index; key < count; key++) blocks[key] = ids[at + key - index];
     }
     if (index > 0) this.#drop(request, place);
@@ -152,6 +151,19 @@ export class PrefixCache {
       if (some === end) this.#dropPlace(place);
       taken += some;
     }
+  }
+
+  /**
+   * The blocks of a place, with room for `count` of them; the first `keyed` stay. A node can have far more keys than any prompt has blocks of it,
+   * so the room is that of the prompts which come.
+   */
+  #room(place: number, keyed: number, count: number): Int32Array {
+    const blocks = this.#blocks[place];
+    if (blocks !== undefined && blocks.length >= count) return blocks;
+    const room = new Int32Array(count);
+    if (keyed > 0) room.set(blocks.subarray(0, keyed));
+    this.#blocks[place] = room;
+    return room;
   }
 
   /** The most keys of a node that one of those requests holds that do not hold it whole. */

@@ -183,6 +183,18 @@ describe('steps of a live scheduler', () => {
     expect(scheduler.freeBlocks).toBe(19);
   });
 
+  it('keep no more room for a prefix than its prompts need, however many tokens a number stands for', () => {
+    const before = process.memoryUsage().arrayBuffers;
+    const scheduler = new LiveScheduler({ blockSize: 1, tokensPerKey: 2 ** 30, numBlocks: 40 });
+    scheduler.step([arrive(0, 4, { prefix: [11] })]);
+    const found = [arrive(1, 9, { prefix: [11] }), arrive(2, 14, { prefix: [11] })].map(
+      (event) => scheduler.step([event]).added[0]?.numComputedTokens,
+    );
+    expect(found).toEqual([4, 9]);
+    expect(scheduler.blocksOf(2).slice(0, 9)).toEqual(scheduler.blocksOf(1).slice(0, 9));
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 24);
+  });
+
   it('end, share no block but of equal numbers and lose none, whatever integers come as prefixes', () => {
     const prompts = fc.record({
       tokens: fc.integer({ min: 1, max: 40 }),
