@@ -1,4 +1,4 @@
-import { LockstepError, shown } from './errors.js';
+import { containerKind, LockstepError, shown } from './errors.js';
 
 /** Faults that a message writes out; its details have all. */
 const SHOWN_FAULTS = 50;
@@ -83,9 +83,14 @@ const KINDS: Readonly<Record<ArgumentKind, string>> = {
 function isOfKind(value: unknown, kind: ArgumentKind): boolean {
   if (kind === 'text') return typeof value === 'string';
   if (kind === 'function') return typeof value === 'function';
-  if (kind === 'object') return typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (kind === 'object') return hasFields(value);
   if (kind === 'list') return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
   return Array.isArray(value) && value.every((one) => typeof one === 'object' && one !== null);
+}
+
+/** Whether a value can have options as its fields: a list or a map has names of its own, such as `at` and `size`, which are none. */
+function hasFields(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && containerKind(value) === null;
 }
 
 /** Collects every fault of a configuration, so that a user corrects all of them at once. */
@@ -127,7 +132,7 @@ export class Faults {
 
   /** Notes every name of `given` that is not among `known`. */
   names(what: string, given: object, known: readonly string[]): void {
-    if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    if (!hasFields(given)) {
       this.check(false, `${what} is ${shown(given)}; it must be an object`);
       return;
     }

@@ -82,10 +82,40 @@ export function shown(value: unknown): string {
   return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS - 3)}...` : text;
 }
 
+/** Built-in kinds of objects whose content is not in named fields, beside arrays and views of bytes. */
+const CONTAINERS: ReadonlySet<string> = new Set([
+  'ArrayBuffer',
+  'SharedArrayBuffer',
+  'Map',
+  'Set',
+  'WeakMap',
+  'WeakSet',
+  'Promise',
+  'Date',
+  'RegExp',
+  'String',
+  'Number',
+  'Boolean',
+  'URL',
+  'URLSearchParams',
+]);
+
+/** The built-in kind of a value whose content is not in named fields, such as `Int32Array` or `Map`; null of any other. */
+export function containerKind(value: unknown): string | null {
+  if (typeof value !== 'object' || value === null) return null;
+  if (Array.isArray(value)) return 'Array';
+  // The tag is the same for values of another realm, as `instanceof` is not.
+  const kind = Object.prototype.toString.call(value).slice('[object '.length, -1);
+  return ArrayBuffer.isView(value) || CONTAINERS.has(kind) ? kind : null;
+}
+
 function textOf(value: unknown): string {
   try {
     // Undefined for functions and symbols; throws for bigints, cycles, and what is nested too deep for the stack.
-    return JSON.stringify(value) ?? `a ${typeof value}`;
+    const text = JSON.stringify(value) ?? `a ${typeof value}`;
+    // A map would be `{}`, and a list of bytes an object with a name for each.
+    const kind = text.startsWith('{') ? containerKind(value) : null;
+    return kind === null ? text : `${/^[AEIO]/.test(kind) ? 'an' : 'a'} ${kind}`;
   } catch {
     if (typeof value === 'bigint') return `${value}n`;
     return Array.isArray(value) ? `an array of ${value.length}` : 'an object';

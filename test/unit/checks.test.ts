@@ -1,3 +1,4 @@
+import vm from 'node:vm';
 import { expect, it } from 'vitest';
 import { checkArguments, checkHas, checkList, checkOptions, Faults } from '../../dist/checks.js';
 import { LockstepError } from '../../dist/errors.js';
@@ -74,4 +75,59 @@ it('faults of parts are told together, in their order, and other errors at once'
       throw other;
     }),
   ).toThrow(other);
+});
+
+it.each<[string, unknown]>([
+  ['[1,2]', [1, 2]],
+  ['an Int32Array', new Int32Array(2)],
+  ['an Int32Array', vm.runInNewContext('new Int32Array(2)')],
+  ['a Uint8Array', Buffer.from('ab')],
+  ['a DataView', new DataView(new ArrayBuffer(4))],
+  ['an ArrayBuffer', new ArrayBuffer(4)],
+  ['a SharedArrayBuffer', new SharedArrayBuffer(4)],
+  ['a Map', new Map([['sizes', [1]]])],
+  ['a Map', vm.runInNewContext('new Map()')],
+  ['a Set', new Set(['sizes'])],
+  ['a WeakMap', new WeakMap()],
+  ['a Promise', Promise.resolve({ sizes: [1] })],
+  ['a RegExp', /sizes/],
+  ['a URLSearchParams', new URLSearchParams('sizes=1')],
+  ['"2026-01-01T00:00:00.000Z"', new Date('2026-01-01')],
+  ['"sizes"', Object('sizes')],
+  ['"file:///sizes"', new URL('file:///sizes')],
+])('%s has no options as its fields', (text, value) => {
+  const refusal = expect.objectContaining({
+    code: 'ERR_CONFIG_INVALID',
+    message: expect.stringContaining(`options is ${text}; it must be an object`),
+  });
+  expect(() => checkArguments('plan', { options: [value, 'object'] })).toThrow(refusal);
+  expect(() => checkOptions('options', value, [])).toThrow(refusal);
+});
+
+it('an object of any class has options as its fields, inherited ones too', () => {
+  class Options {
+    readonly sizes = [1];
+  }
+  class Tagged extends Options {
+    readonly [Symbol.toStringTag] = 'Options';
+  }
+  class Inherited {
+    get sizes(): number[] {
+      return [1];
+    }
+  }
+  const bare = Object.assign(Object.create(null), { sizes: [1] });
+  const given = [
+    new Options(),
+    new Tagged(),
+    bare,
+    Object.freeze({ sizes: [1] }),
+    vm.runInNewContext('({ sizes: [1] })'),
+  ];
+  for (const options of given) {
+    checkArguments('plan', { options: [options, 'object', 'sizes'] });
+    checkOptions('options', options, ['sizes']);
+  }
+  checkArguments('plan', { options: [new Inherited(), 'object', 'sizes'] });
+  checkArguments('plan', { options: [new Proxy({ sizes: [1] }, {}), 'object', 'sizes'] });
 });
