@@ -12,14 +12,15 @@ import type { CompleteRunOptions } from './run-options.js';
 import { controlsOf } from './run-sampling.js';
 import { referenceTokens } from './serve-reference.js';
 
-/** Options with the blocks that every rank has room for, where they are to be measured. Every rank calls it. */
+/** Options of a model's run with the blocks that every rank has room for, where they are to be measured. Every rank calls it. */
 export function agreedOptions(
-  options: CompleteRunOptions,
+  model: string,
   modules: PlannerModules,
+  options: CompleteRunOptions,
   host: { readonly collective: Collective; interrupted(): boolean },
 ): CompleteRunOptions {
-  const { pool, model, limits, scheduler, tensorParallelSize, async: ahead } = options;
-  if (pool === null || model === null) return options;
+  const { pool, limits, scheduler, tensorParallelSize, async: ahead } = options;
+  if (pool === null) return options;
   const checkpoint = openModel(model);
   const numBlocks = measureBlocksSync({
     ...{ ...options, modules, pool },

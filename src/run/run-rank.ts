@@ -110,8 +110,8 @@ export interface RankHost {
 export async function runRank(data: RunRankData, host: RankHost): Promise<RankReport> {
   const modules = await loadModules();
   const { model } = data.options;
-  const models = model === null ? null : await import('./model-job.js');
-  const options = models === null ? data.options : models.agreedOptions(data.options, modules, host);
+  const models = model === null ? null : { model, ...(await import('./model-job.js')) };
+  const options = models === null ? data.options : models.agreedOptions(models.model, modules, data.options, host);
   using device = openDevice({
     device: options.device,
     ...(options.deviceMemory === null ? {} : { memoryLimit: options.deviceMemory }),
@@ -126,10 +126,7 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
     deviceSupplied: ['inputIds'],
   });
   const table = RequestTable.fromShared(data.requests);
-  const job =
-    models === null || model === null
-      ? tokenJob(table, options)
-      : models.modelJob(model, modules, table, options, host);
+  const job = models === null ? tokenJob(table, options) : models.modelJob(models.model, modules, table, options, host);
   const rows = new RequestRows(planner, job.ledger);
   using collectives = (host.connect ?? createDeviceCollectives)({
     device,
