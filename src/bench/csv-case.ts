@@ -1,4 +1,4 @@
-import { csvRows, lineRefusal } from '../input/index.js';
+import { lineRefusal, readCsv } from '../input/index.js';
 import { AZURE, CsvTrace, generateWorkload, type RequestTable, RequestTableBuilder } from '../workload/index.js';
 import type { BenchCase, BenchRow } from './measure.js';
 
@@ -14,17 +14,24 @@ function csvCase(): BenchCase {
   const refuse = lineRefusal('ERR_TRACE_INVALID', 'bench', 'correct the bench');
   return {
     pieces: REQUESTS,
-    ours: (): RequestTable => {
+    ours: async (): Promise<RequestTable> => {
       const table = new RequestTableBuilder();
-      for (const row of new CsvTrace(AZURE, 'bench', refuse).read(csvRows(text, refuse))) {
-        const { wholeMs, inputTokens, outputTokens, hashIds } = row;
-        table.add({ arrivalMs: wholeMs, inputTokens, outputTokens, hashIds });
+      const trace = new CsvTrace(AZURE, 'bench', refuse);
+      for await (const rows of readCsv(oneChunk(text), refuse)) {
+        for (const { wholeMs, inputTokens, outputTokens, hashIds } of trace.read(rows)) {
+          table.add({ arrivalMs: wholeMs, inputTokens, outputTokens, hashIds });
+        }
       }
       return table.table();
     },
+    awaited: true,
     limit: () => plainLoop(text),
     peer: null,
   };
+}
+
+async function* oneChunk(text: string): AsyncGenerator<string> {
+  yield text;
 }
 
 /** A generated workload as Azure publishes traces. */

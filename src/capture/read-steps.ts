@@ -114,7 +114,7 @@ export async function detectSource(
       );
     }
     if (isStepLine(line)) return 'step-log';
-    return detectTrace(line, reading) === null ? 'engine-log' : 'trace';
+    return (await detectTrace(line, reading)) === null ? 'engine-log' : 'trace';
   } finally {
     await text.return(undefined);
   }

@@ -1,21 +1,9 @@
-import { CsvError, type Options, parse } from '#csv-parse';
+import type { CsvError } from '#csv-parse';
+import type { CsvRow, QuotedRows } from './quoted-csv.js';
 import { checkLineLength, MAX_LINE_CHARACTERS, type RefuseLine } from './refusal.js';
 
-/** One record of a CSV, its fields trimmed. */
-export interface CsvRow {
-  readonly fields: readonly string[];
-  /** From 1; of a record that spans lines, the last. */
-  readonly line: number;
-}
-
-/** How CSV may be written: quotes, CRLF or LF, blank lines and blanks around fields are all fine. */
-const OPTIONS: Options = {
-  trim: true,
-  skip_empty_lines: true,
-  relax_column_count: true,
-  record_delimiter: ['\n', '\r\n'],
-  max_record_size: MAX_LINE_CHARACTERS,
-};
+/** What reads text with quotes. Most CSV has none, and does not load csv-parse. */
+const loadQuoted = (): Promise<typeof import('./quoted-csv.js')> => import('./quoted-csv.js');
 
 /**
  * Rows of a CSV, the header first; every row has as many fields as it. They come in blocks, one per chunk of text: read a block to its end
@@ -30,21 +18,16 @@ export async function* readCsv(text: AsyncIterable<string>, refuse: RefuseLine):
   const rows = new RowReader(refuse);
   for await (const chunk of text) {
     const records = cutter.cut(chunk);
-    if (records !== '') yield rows.of(records, true);
-    rows.checkLength(cutter.rest);
+    if (records !== '') yield await rows.of(records, true);
+    await rows.checkLength(cutter.rest);
   }
-  if (cutter.rest !== '') yield rows.of(cutter.rest, false);
-}
-
-/** `readCsv` of a whole text. */
-export function csvRows(text: string, refuse: RefuseLine): Iterable<CsvRow> {
-  return new RowReader(refuse).of(text, false);
+  if (cutter.rest !== '') yield await rows.of(cutter.rest, false);
 }
 
 /** The fields of one record, such as a header. Throws what csv-parse throws if it is not well-formed. */
-export function csvFields(record: string): readonly string[] {
+export async function csvFields(record: string): Promise<readonly string[]> {
   if (isRegular(record)) return record.split(',').map((field) => field.trim());
-  return (parse(record, OPTIONS) as string[][])[0] ?? [];
+  return (await loadQuoted()).quotedFields(record);
 }
 
 /** Cuts text behind its last whole record. A record ends with the first line end outside quotes, whatever else is wrong with it. */
@@ -91,14 +74,16 @@ class RowReader {
   }
 
   /** Rows of records; the last of them has its line end (`ended`) or ends the text. */
-  of(records: string, ended: boolean): Iterable<CsvRow> {
-    return isRegular(records) ? this.#regular(records) : this.#quoted(records, ended);
+  async of(records: string, ended: boolean): Promise<Iterable<CsvRow>> {
+    if (isRegular(records)) return this.#regular(records);
+    const { quotedRows } = await loadQuoted();
+    return this.#quoted(quotedRows(records, ended));
   }
 
   /** Refuses the beginning of a record that is longer than records are; a misplaced quote is reported as such. */
-  checkLength(beginning: string): void {
+  async checkLength(beginning: string): Promise<void> {
     if (beginning.length <= MAX_LINE_CHARACTERS) return;
-    const { error } = isRegular(beginning) ? { error: null } : parsed(beginning, false);
+    const { error } = isRegular(beginning) ? { error: null } : (await loadQuoted()).quotedRows(beginning, false);
     if (error !== null && error.code !== 'CSV_QUOTE_NOT_CLOSED') this.#malformed(error, this.#line);
     checkLineLength(beginning, this.#line, this.#refuse);
   }
@@ -116,9 +101,8 @@ class RowReader {
     }
   }
 
-  *#quoted(records: string, ended: boolean): Generator<CsvRow> {
+  *#quoted({ rows, error, lines }: QuotedRows): Generator<CsvRow> {
     const before = this.#line - 1;
-    const { rows, error, lines } = parsed(records, ended);
     for (const { fields, line } of rows) yield this.#even(fields, before + line);
     if (error !== null) this.#malformed(error, before + 1);
     this.#line = before + lines;
@@ -150,30 +134,4 @@ function hasBlankEnd(field: string): boolean {
   const first = field.charCodeAt(0);
   const last = field.charCodeAt(field.length - 1);
   return first <= 32 || last <= 32 || first >= 128 || last >= 128;
-}
-
-interface Parsed {
-  readonly rows: readonly CsvRow[];
-  /** What is wrong after those rows. */
-  readonly error: CsvError | null;
-  /** Number of the first line after the text, from 1. */
-  readonly lines: number;
-}
-
-/** The rows that csv-parse reads from a text, whose last record may lack its line end. Lines count from its beginning. */
-function parsed(text: string, ended: boolean): Parsed {
-  const rows: CsvRow[] = [];
-  const on_record = (fields: string[], { lines }: { readonly lines: number }): null => {
-    rows.push({ fields, line: lines });
-    return null;
-  };
-  try {
-    // An added record shows how many lines come before it.
-    parse(ended ? `${text}.` : text, { ...OPTIONS, on_record });
-  } catch (error) {
-    if (error instanceof CsvError) return { rows, error, lines: 1 };
-    throw error;
-  }
-  const lines = ended ? (rows.pop() as CsvRow).line : 1;
-  return { rows, error: null, lines };
 }

@@ -1,6 +1,7 @@
 export { isPipe } from '#open-path';
-export { type CsvRow, csvFields, csvRows, readCsv } from './csv.js';
+export { csvFields, readCsv } from './csv.js';
 export { type LineBlock, readLineBlocks } from './lines.js';
+export type { CsvRow } from './quoted-csv.js';
 export { lineRefusal, MAX_LINE_CHARACTERS, type RefuseLine } from './refusal.js';
 export {
   checkAborted,

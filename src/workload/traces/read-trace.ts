@@ -182,7 +182,7 @@ async function* rowBlocks(text: AsyncGenerator<string>, file: string, reading: T
   if (line === undefined) {
     throw new LockstepError('ERR_TRACE_INVALID', `${file}: empty; these are read:\n${TRACE_KINDS}`, { file });
   }
-  const format = detectTrace(line, reading);
+  const format = await detectTrace(line, reading);
   if (format === null) {
     const message = `${file}: unknown format, the first line is ${shown(line)}; these are read:\n${TRACE_KINDS}${columnsHint(line)}`;
     throw new LockstepError('ERR_TRACE_INVALID', message, { file, line: shown(line) });
@@ -207,17 +207,17 @@ async function* rowBlocks(text: AsyncGenerator<string>, file: string, reading: T
 }
 
 /** The format of a trace by its first line; null if it is none of the known ones. */
-export function detectTrace(
+export async function detectTrace(
   line: string,
   reading: TraceReading = {},
-): CsvFormat | JsonlFormat | 'aiperf' | 'result' | null {
+): Promise<CsvFormat | JsonlFormat | 'aiperf' | 'result' | null> {
   try {
     if (line.startsWith('{')) {
       if (beginsResult(line)) return 'result';
       const head = JSON.parse(line) as Readonly<Record<string, unknown>>;
       return isAiperfRecord(head) ? 'aiperf' : jsonlFormat(head, reading);
     }
-    return csvFormat(csvFields(line), reading);
+    return csvFormat(await csvFields(line), reading);
   } catch {
     // A first object that is cut or misspelt is an error of line 1, which the reader words better.
     return line.startsWith('{') ? { kind: 'jsonl', names: {}, unit: 'ms', hashBlockTokens: HASH_BLOCK_TOKENS } : null;

@@ -10,13 +10,27 @@ import { GPU_NAMES, LADDER_NAMES, MODEL_NAMES, POLICY_NAMES } from '../../../dis
 import { GPUS, MODELS } from '../../../dist/workload/index.js';
 import { cli, root } from '../../support/cli.js';
 
-/** Files of dist/ that a command loads. A loader hook tells them on descriptor 3. */
+/** Files of dist/ that a command loads. */
 function loaded(...args: string[]): string[] {
   return loadedWith('', args);
 }
 
 /** The same, with a text on standard input. */
 function loadedWith(input: string, args: readonly string[]): string[] {
+  const dist = `${pathToFileURL(path.join(root, 'dist')).href}/`;
+  const files = modulesWith(input, args)
+    .filter((url) => url.startsWith(dist))
+    .map((url) => url.slice(dist.length));
+  expect(files.length).toBeGreaterThan(5);
+  return files;
+}
+
+/** Modules of a package that a command loads which reads this text. */
+const modulesOf = (name: string, input: string, args: readonly string[]): readonly string[] =>
+  modulesWith(input, args).filter((url) => url.includes(`/node_modules/${name}/`));
+
+/** Addresses of all modules that a command loads. A loader hook tells them on descriptor 3. */
+function modulesWith(input: string, args: readonly string[]): string[] {
   const hook = `data:text/javascript,${encodeURIComponent(`
     import { register } from 'node:module';
     register('data:text/javascript,' + encodeURIComponent(\`
@@ -34,13 +48,7 @@ function loadedWith(input: string, args: readonly string[]): string[] {
     input,
   });
   expect(status, output[2] as string).toBe(0);
-  const dist = `${pathToFileURL(path.join(root, 'dist')).href}/`;
-  const files = (output[3] as string)
-    .split('\n')
-    .filter((url) => url.startsWith(dist))
-    .map((url) => url.slice(dist.length));
-  expect(files.length).toBeGreaterThan(5);
-  return files;
+  return (output[3] as string).split('\n');
 }
 
 const roomsOf = (files: readonly string[]): string[] =>
@@ -122,6 +130,14 @@ describe('what a command loads', () => {
     const rooms = roomsOf(loadedWith('{"ranks":[{"requests":[]}]}', ['explain']));
     expect(rooms).toContain('explain');
     for (const room of ['formats', 'input', 'workload', 'ranks', 'native']) expect(rooms).not.toContain(room);
+  });
+
+  test.each([
+    ['of JSON Lines', '{"timestamp": 0, "input_length": 6, "output_length": 2}\n', false],
+    ['of CSV', 'TIMESTAMP,ContextTokens,GeneratedTokens\r\n2023-11-16 18:15:46,6,2\r\n', false],
+    ['of CSV with quotes', 'TIMESTAMP,ContextTokens,GeneratedTokens\n"2023-11-16 18:15:46",6,2\n', true],
+  ])('a trace %s is read with what reads quotes only if it has some', (_, text, hasQuotes) => {
+    expect(modulesOf('csv-parse', text, ['plan', '--trace', '-']).length > 0).toBe(hasQuotes);
   });
 
   test('every command has a file of its own', () => {
