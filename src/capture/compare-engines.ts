@@ -1,12 +1,11 @@
 import type { Limits } from '../config.js';
 import {
-  capturedBy,
   decodeGraphs,
   ENGINE_NAMES,
   type EngineCapture,
   type EngineName,
   type EngineProfile,
-  emitFlags,
+  emitCaptured,
   engineCapture,
   engineOfPolicy,
   graphKinds,
@@ -267,13 +266,11 @@ export async function emitLadder(
     const { profile } = comparedCapture(engine, limits, compared);
     const given = Object.fromEntries(Object.entries(profile).filter(([, value]) => value !== null));
     const { engine: _, ...known } = given as unknown as EngineProfile;
-    // An engine does what its flags say of drafts.
-    const { draftSchedule: __, ...others } = known;
     // An alignment may need a graph of more requests than a step has.
     const most = Math.max(limits.maxNumSeqs, Math.ceil(Math.max(...ladder) / limits.queryLen));
     const own = { ...limits, maxNumSeqs: most };
-    const { flags, exact, note = null } = emitFlags(engine, ladder, own, { prefillSizes, profile: known });
-    const captured = capturedBy(engine, flags, own, { profile: others });
+    const { emitted, captured } = emitCaptured(engine, ladder, own, { prefillSizes, profile: known });
+    const { flags, exact, note = null } = emitted;
     const score = await scoreCapture(captured, steps, costs, limits, compared);
     const { paddingRatio, timeRatio, eagerSteps } = score;
     ladders.push({ engine, flags, exact, note, paddingRatio, timeRatio, eagerSteps });

@@ -12,7 +12,8 @@ import { type EngineCapture, engineCapture } from './profile/engine-capture.js';
 import type { EngineProfile } from './profile/engine-profile.js';
 import type { LaunchSettings } from './profile/launch-settings.js';
 import { sglangLaunch } from './sglang/launch.js';
-import { trtllmSettings } from './trtllm/config.js';
+import { settingsIn, trtllmSettings } from './trtllm/config.js';
+import { trtllmDrafts, trtllmSizes, yamlLines } from './trtllm/emit.js';
 import { vllmLaunch } from './vllm/launch.js';
 
 /** A ladder in the form of an engine's own settings. */
@@ -55,6 +56,12 @@ interface Dialect {
   readonly note?: string;
   /** A schedule of drafts, as tiers from the first number of requests to the last. Absent where the engine takes none. */
   readonly drafts?: (tiers: readonly EmittedTier[]) => string;
+  /** What the text says that is emitted, where that is known without reading it. Whoever emits YAML need not load its parser. */
+  readonly says?: (
+    requests: readonly number[],
+    prefills: readonly number[],
+    tiers: readonly EmittedTier[],
+  ) => LaunchSettings;
   /** What sizes the engine gets for decodes of several query lengths: requests for each, or tokens of all of them. */
   readonly counts: 'requests' | 'tokens';
 }
@@ -83,17 +90,12 @@ const DIALECTS: Readonly<Record<EngineName, Dialect>> = {
     counts: 'requests',
   },
   trtllm: {
-    emit: (requests, _, prefills) =>
-      [
-        `cuda_graph_config: {batch_sizes: [${requests.join(', ')}], enable_padding: true}`,
-        ...(prefills.length > 0
-          ? [`torch_compile_config: {enable_piecewise_cuda_graph: true, capture_num_tokens: [${prefills.join(', ')}]}`]
-          : []),
-      ].join('\n'),
+    emit: (requests, _, prefills) => yamlLines(trtllmSizes(requests, prefills)),
     expected: 'cuda_graph_config: {batch_sizes: [1, 2, 4]}',
     counts: 'requests',
-    drafts: (tiers) =>
-      `\nspeculative_config: {draft_len_schedule: {${tiers.map(({ to, drafts }) => `${to}: ${drafts}`).join(', ')}}}`,
+    drafts: (tiers) => `\n${yamlLines(trtllmDrafts(tiers))}`,
+    says: (requests, prefills, tiers) =>
+      settingsIn({ ...trtllmSizes(requests, prefills), ...(tiers.length > 0 && trtllmDrafts(tiers)) }),
   },
   megatron: {
     emit: emitMegatron,
@@ -119,6 +121,16 @@ export function emitFlags(
   limits: EngineLimits,
   options: EmitOptions = {},
 ): EmittedFlags {
+  return emitCaptured(engine, ladder, limits, options).emitted;
+}
+
+/** The same, with every graph that the engine captures with these flags. */
+export function emitCaptured(
+  engine: EngineName,
+  ladder: readonly number[],
+  limits: EngineLimits,
+  options: EmitOptions = {},
+): { readonly emitted: EmittedFlags; readonly captured: EngineCapture } {
   checkEngine(engine);
   const complete = checkLimits(limits);
   const { maxNumSeqs, queryLen } = complete;
@@ -137,7 +149,7 @@ export function emitFlags(
   );
   faults.throwIfAny('This ladder');
   const prefills = ascending(prefillSizes).filter((size) => size <= complete.maxNumBatchedTokens);
-  const { emit, note, drafts, counts } = DIALECTS[engine];
+  const { emit, note, drafts, says, counts } = DIALECTS[engine];
   const { draftSchedule, ...others } = given;
   const tiers = draftSchedule === undefined ? [] : tiersOf(draftSchedule, maxNumSeqs);
   const scheduled = drafts !== undefined && tiers.length > 0;
@@ -148,7 +160,9 @@ export function emitFlags(
   const tokens = inTiers ? ascending(tiers.flatMap((tier) => tokensOf(requests, tier))) : wanted;
   const sized = inTiers ? emit([], complete, ascending([...prefills, ...tokens])) : emit(own, complete, prefills);
   const flags = scheduled ? `${sized}${drafts(tiers)}` : sized;
-  const sizes = parseFlags(engine, flags, complete, { profile: others });
+  const settings = says?.(own, prefills, scheduled ? tiers : []) ?? readSettings(engine, flags);
+  const captured = capturedWith(engine, settings, complete, others);
+  const sizes = [...captured.sizes];
   const both =
     engine === 'vllm'
       ? ascending([...tokens, ...prefills])
@@ -159,12 +173,13 @@ export function emitFlags(
   const lost = draftSchedule !== undefined && !scheduled && tiers.length > 1;
   const unscheduled = lost ? `it takes no drafts by batch size: decodes have ${queryLen} tokens` : undefined;
   const notes = [note, difference, unscheduled].filter((text) => text !== undefined);
-  return {
+  const emitted = {
     flags,
     sizes,
     exact: difference === undefined && !lost,
     ...(notes.length > 0 && { note: notes.join('; ') }),
   };
+  return { emitted, captured };
 }
 
 /**
@@ -189,14 +204,22 @@ export function capturedBy(
   options: ParseOptions = {},
 ): EngineCapture {
   checkEngine(engine);
-  const { profile, graphs } = readSettings(engine, text, options.at);
+  return capturedWith(engine, readSettings(engine, text, options.at), limits, options.profile);
+}
+
+function capturedWith(
+  engine: EngineName,
+  { profile, graphs }: LaunchSettings,
+  limits: Partial<EngineLimits>,
+  given: ParseOptions['profile'],
+): EngineCapture {
   if (!graphs) throw absent(engine);
   const { maxNumSeqs, maxNumBatchedTokens, queryLen, maxModelLen } = limits;
   const own = withoutUndefined({ maxNumSeqs, maxNumBatchedTokens, queryLen, maxModelLen });
   const said = withoutUndefined(profile) as Partial<EngineProfile>;
   // A list takes the place of a maximum, and a maximum that of a list.
-  const { sizes: _, maxSize: __, ...others } = options.profile ?? {};
-  const known = said.sizes === undefined && said.maxSize === undefined ? options.profile : others;
+  const { sizes: _, maxSize: __, ...others } = given ?? {};
+  const known = said.sizes === undefined && said.maxSize === undefined ? given : others;
   return engineCapture({ ...known, ...said, ...own, engine });
 }
 

@@ -20,7 +20,15 @@ export {
   readEngineLog,
   readEngineRun,
 } from './engine-log.js';
-export { capturedBy, type EmitOptions, type EmittedFlags, emitFlags, type ParseOptions, parseFlags } from './flags.js';
+export {
+  capturedBy,
+  type EmitOptions,
+  type EmittedFlags,
+  emitCaptured,
+  emitFlags,
+  type ParseOptions,
+  parseFlags,
+} from './flags.js';
 export { type LadderOptions, namedLadder, parseLadder } from './ladder.js';
 export {
   decodeGraphs,

@@ -54,7 +54,11 @@ const MOST_LEVELS = 64;
  * TensorRT-LLM refuses.
  */
 export function trtllmSettings(text: string, at?: string): TrtllmSettings {
-  const document = readYaml(text);
+  return settingsIn(readYaml(text), at);
+}
+
+/** The same of a document that is read already. */
+export function settingsIn(document: unknown, at?: string): TrtllmSettings {
   const places = at === undefined ? placesOf(document, '', 0) : [[at, valueAt(document, at)] as const];
   if (places.length > 1) {
     const names = places.map(([path]) => (path === '' ? 'the top' : path));

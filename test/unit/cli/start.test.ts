@@ -29,10 +29,15 @@ function loadedWith(input: string, args: readonly string[]): string[] {
 const modulesOf = (name: string, input: string, args: readonly string[]): readonly string[] =>
   modulesWith(input, args).filter((url) => url.includes(`/node_modules/${name}/`));
 
-/** Addresses of all modules that a command loads. A loader hook tells them on descriptor 3. */
+/** Addresses of all modules that a command loads. A loader hook tells them on descriptor 3, and at the end those that were required. */
 function modulesWith(input: string, args: readonly string[]): string[] {
   const hook = `data:text/javascript,${encodeURIComponent(`
-    import { register } from 'node:module';
+    import { writeSync } from 'node:fs';
+    import Module, { register } from 'node:module';
+    import { pathToFileURL } from 'node:url';
+    process.on('exit', () => {
+      for (const file of Object.keys(Module._cache)) writeSync(3, pathToFileURL(file).href + '\\n');
+    });
     register('data:text/javascript,' + encodeURIComponent(\`
       import { writeSync } from 'node:fs';
       export async function load(url, context, next) {
@@ -138,6 +143,12 @@ describe('what a command loads', () => {
     ['of CSV with quotes', 'TIMESTAMP,ContextTokens,GeneratedTokens\n"2023-11-16 18:15:46",6,2\n', true],
   ])('a trace %s is read with what reads quotes only if it has some', (_, text, hasQuotes) => {
     expect(modulesOf('csv-parse', text, ['plan', '--trace', '-']).length > 0).toBe(hasQuotes);
+  });
+
+  test('plan writes YAML without its parser, which reads a configuration', () => {
+    const plan = ['plan', '--requests', '5'];
+    expect(modulesOf('yaml', '', plan)).toEqual([]);
+    expect(modulesOf('yaml', '', [...plan, '--engine', 'cuda_graph_config: {batch_sizes: [1]}'])).not.toEqual([]);
   });
 
   test('every command has a file of its own', () => {

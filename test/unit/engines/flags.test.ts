@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ENGINE_NAMES, type EngineName, emitFlags, engineLadder, parseFlags } from '../../../dist/engines/index.js';
+import {
+  capturedBy,
+  ENGINE_NAMES,
+  type EngineName,
+  emitCaptured,
+  emitFlags,
+  engineLadder,
+  parseFlags,
+} from '../../../dist/engines/index.js';
 import { runs } from '../../support/property-runs.js';
 
 const LIMITS = { maxNumSeqs: 256, maxNumBatchedTokens: 8192, queryLen: 1 };
@@ -76,6 +84,40 @@ describe('a ladder as flags', () => {
     expect(() => emitFlags('atom', [0], LIMITS)).toThrowError(refused('a size is 0'));
     expect(() => emitFlags('sglang', [64], { ...LIMITS, maxNumBatchedTokens: 63 })).toThrowError(refused('64 tokens'));
     expect(() => emitFlags('x' as EngineName, [1], LIMITS)).toThrowError(refused('is not a known engine'));
+  });
+
+  test('parsed back, the flags say every graph that was promised, with those of prefills and drafts by batch size', () => {
+    const sizes = fc.array(fc.integer({ min: 1, max: 900 }), { minLength: 1, maxLength: 20 });
+    const drafts = fc.integer({ min: 0, max: 4 });
+    const schedule = fc.tuple(fc.integer({ min: 1, max: 120 }), drafts, drafts).map(([maxRequests, few, many]) => [
+      { maxRequests, drafts: few },
+      { maxRequests: null, drafts: many },
+    ]);
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...ENGINE_NAMES),
+        sizes,
+        fc.option(sizes, { nil: [] }),
+        fc.option(schedule, { nil: undefined }),
+        fc.integer({ min: 1, max: 120 }),
+        (engine, ladder, prefillSizes, draftSchedule, maxNumSeqs) => {
+          const queryLen = 1 + Math.max(...(draftSchedule ?? []).map((tier) => tier.drafts), 0);
+          const limits = { maxNumSeqs, maxNumBatchedTokens: 4000, queryLen };
+          const profile = { padding: true, ...(draftSchedule && { draftSchedule }) };
+          const { emitted, captured } = emitCaptured(engine, ladder, limits, { prefillSizes, profile });
+          expect(capturedBy(engine, emitted.flags, limits, { profile: { padding: true } })).toEqual(captured);
+        },
+      ),
+      runs(400),
+    );
+  });
+
+  test('as many sizes as there can be are written', () => {
+    const ladder = Array.from({ length: 10_000 }, (_, index) => 1 + index);
+    const limits = { maxNumSeqs: 10_000, maxNumBatchedTokens: 10_000, queryLen: 1 };
+    for (const engine of ENGINE_NAMES.filter((name) => name !== 'megatron')) {
+      expect(emitFlags(engine, ladder, limits)).toMatchObject({ sizes: ladder, exact: true });
+    }
   });
 
   test('parsed back, the flags say what was promised, and exactly the ladder where it is exact', () => {
