@@ -9,7 +9,7 @@ import { MAX_LINE_CHARACTERS } from './refusal.js';
  */
 export type TextSource = string | URL | AsyncIterable<Uint8Array | string>;
 
-/** How text is read. Bytes that gzip compressed, and ASCII in UTF-16 with its mark, are refused in any case. */
+/** How text is read. Bytes that gzip compressed, and ASCII in UTF-16, are refused in any case. */
 export interface TextOptions {
   /** Ends reading with `ERR_ABORTED` at once, even while the source has nothing to give. */
   readonly signal?: AbortSignal | undefined;
@@ -117,18 +117,31 @@ export async function readWhole(source: TextSource, options: TextOptions = {}): 
   return whole;
 }
 
-/** What bytes are that begin so (undefined: any byte), and what to do about it. */
+/** Stands for any byte but 0. */
+const LETTER = -1;
+
+/** What bytes are that begin so (undefined: any byte), and what to do about it. In UTF-16 every other byte of ASCII is 0. */
 const OTHERS: readonly { readonly begin: readonly (number | undefined)[]; readonly is: string }[] = [
   {
     begin: [0x1f, 0x8b],
     is: 'compressed by gzip; decompress it first (gunzip -c), or give a file whose name ends in .gz',
   },
-  ...[
-    [0xff, 0xfe, undefined, 0],
-    [0xfe, 0xff, 0],
-  ].map((begin) => ({ begin, is: 'UTF-16 text; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)' })),
+  { begin: [0xff, 0xfe, undefined, 0], is: utf16('UTF-16') },
+  { begin: [0xfe, 0xff, 0], is: utf16('UTF-16') },
+  { begin: [LETTER, 0, LETTER, 0], is: utf16('UTF-16LE') },
+  { begin: [0, LETTER, 0, LETTER], is: utf16('UTF-16BE') },
 ];
 const LONGEST_BEGIN = Math.max(...OTHERS.map(({ begin }) => begin.length));
+
+function utf16(encoding: string): string {
+  return `UTF-16 text; save it as UTF-8 (iconv -f ${encoding} -t UTF-8)`;
+}
+
+/** Whether the first bytes, as far as they have come, are what begins so. */
+function beginsSo(seen: readonly number[], begin: readonly (number | undefined)[]): boolean {
+  if (seen.length < begin.length) return false;
+  return begin.every((byte, at) => byte === undefined || (byte === LETTER ? seen[at] > 0 : byte === seen[at]));
+}
 
 /** Decodes one chunk after the other; without one, what is left. Strings pass unchanged. */
 function decoderOf(file: string, code: ErrorCode, lenient: boolean): (chunk?: Uint8Array | string) => string {
@@ -138,7 +151,7 @@ function decoderOf(file: string, code: ErrorCode, lenient: boolean): (chunk?: Ui
     if (typeof chunk === 'string') return chunk;
     if (chunk !== undefined && seen.length < LONGEST_BEGIN) {
       seen.push(...chunk.subarray(0, LONGEST_BEGIN - seen.length));
-      const other = OTHERS.find(({ begin }) => begin.every((byte, at) => byte === undefined || byte === seen[at]));
+      const other = OTHERS.find(({ begin }) => beginsSo(seen, begin));
       if (other !== undefined) throw new LockstepError(code, `${file}: ${other.is}`, { file });
     }
     try {

@@ -124,8 +124,11 @@ test('what gzip compressed, and UTF-16, is refused by its name, also in a log an
   const utf16 = Buffer.from(`\uFEFF${TRACE}`, 'utf16le');
   for (const [bytes, said] of [
     [gzipSync(TRACE), /compressed by gzip/],
-    [utf16, /UTF-16/],
-    [Buffer.from(utf16).swap16(), /UTF-16/],
+    [utf16, /UTF-16 text; save it as UTF-8 \(iconv -f UTF-16 -t/],
+    [Buffer.from(utf16).swap16(), /UTF-16 text; save it as UTF-8 \(iconv -f UTF-16 -t/],
+    // Without the mark, its name says the order of its bytes.
+    [Buffer.from(TRACE, 'utf16le'), /UTF-16 text; save it as UTF-8 \(iconv -f UTF-16LE -t/],
+    [Buffer.from(TRACE, 'utf16le').swap16(), /UTF-16 text; save it as UTF-8 \(iconv -f UTF-16BE -t/],
   ] as const) {
     const refused = { code: 'ERR_TRACE_INVALID', message: expect.stringMatching(said) };
     await expect(readRequests(chunks(bytes))).rejects.toMatchObject(refused);
