@@ -5,7 +5,7 @@ import { generateWorkload, type WorkloadOptions } from '../workload/index.js';
 import type { BenchCase, BenchRow } from './measure.js';
 
 /**
- * Half as many requests as in the Azure trace, at its rate and of its lengths: about 30 run at a time. A simulation of them is about
+ * Half as many requests as in the Azure trace, at its rate and of its lengths: about 37 run at a time. A simulation of them is about
  * 55,000 steps, so that little of the measured time is spent before the engine has optimised the code.
  */
 const CHAT: WorkloadOptions = { requests: 10_000, seed: 0 };

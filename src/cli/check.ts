@@ -17,7 +17,7 @@ import { engineCapture, policyNames, profiledPolicy } from '../engines/index.js'
 import { LockstepError } from '../errors.js';
 import { readCheckedPlanFile, readPolicy } from '../formats/index.js';
 import { type CheckedPolicy, completeCheckedPolicy, LOCKSTEP_POLICY } from '../policy/index.js';
-import { grouped } from '../text.js';
+import { countOf, grouped } from '../text.js';
 import { type EngineSetting, engineLines, engineReport, engineSetting } from './engine-options.js';
 import { EXIT } from './exit.js';
 import { checkHtml, type HtmlFlags, writeHtml } from './html.js';
@@ -181,7 +181,7 @@ function text(report: CheckReport): string[] {
   const held = inReplicas === '' ? 'local states' : 'states of a replica';
   const scope = `${domain.localStates} ${held}, ${domain.keys} keys, up to ${report.ranks} ranks${inReplicas}`;
   return [
-    `policy      ${policy} (${domain.ubatches} micro-batches, thresholds ${domain.thresholds.join(' and ')}${domain.hysteresis ? ', hysteresis' : ''})`,
+    `policy      ${policy} (${countOf(domain.ubatches, 'micro-batch', 'micro-batches')}, thresholds ${domain.thresholds.join(' and ')}${domain.hysteresis ? ', hysteresis' : ''})`,
     `domain      ${scope}; up to ${domain.maxNumSeqs} requests and ${domain.maxNumBatchedTokens} tokens a rank`,
     `explored    ${grouped(states)} states in ${seconds.toFixed(1)} s (${rate} a second)${complete ? ', all of them' : ', not all: interrupted'}`,
     '',

@@ -79,7 +79,7 @@ const CAME: Record<LastStep['state'], string> = {
 };
 
 function lastLine({ step, sequence, state, refused, error, vote }: LastStep): string {
-  const held = `${countOf(vote.tokens, 'token')}, ${grouped(vote.decodes)} decodes, ${grouped(vote.prefills)} prefills`;
+  const held = `${countOf(vote.tokens, 'token')}, ${countOf(vote.decodes, 'decode')}, ${countOf(vote.prefills, 'prefill')}`;
   const ended = error === null ? '' : `, then ${error}`;
   return `step ${step}, all-gather ${sequence}: ${refused ? 'did not enter' : CAME[state]}${ended} (voted ${vote.control}: ${held})`;
 }

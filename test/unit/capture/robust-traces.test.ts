@@ -29,7 +29,7 @@ const SERVED = [
   [256, 4],
   [256, 8],
 ] as const;
-/** Decodes of 1 to 8, which docs/plan.md tells of. */
+/** Decodes of 1 to 8 but for one in a hundred, which docs/plan.md tells of. */
 const KNOWN = 'mooncake-conversation.jsonl, half 0 at load 0.5 on 8 ranks up to 256, by tokens';
 
 const limitsOf = (maxSize: number) => ({ ...DEFAULT_LIMITS, maxNumSeqs: maxSize });
