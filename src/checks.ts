@@ -1,4 +1,4 @@
-import { containerKind, LockstepError, shown } from './errors.js';
+import { builtInKind, LockstepError, shown } from './errors.js';
 
 /** Faults that a message writes out; its details have all. */
 const SHOWN_FAULTS = 50;
@@ -89,8 +89,8 @@ function isOfKind(value: unknown, kind: ArgumentKind): boolean {
 }
 
 /** Whether a value can have options as its fields: a list or a map has names of its own, such as `at` and `size`, which are none. */
-function hasFields(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && containerKind(value) === null;
+export function hasFields(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && builtInKind(value) === null;
 }
 
 /** Collects every fault of a configuration, so that a user corrects all of them at once. */

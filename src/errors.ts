@@ -83,7 +83,7 @@ export function shown(value: unknown): string {
 }
 
 /** Built-in kinds of objects whose content is not in named fields, beside arrays and views of bytes. */
-const CONTAINERS: ReadonlySet<string> = new Set([
+const BUILT_INS: ReadonlySet<string> = new Set([
   'ArrayBuffer',
   'SharedArrayBuffer',
   'Map',
@@ -101,12 +101,12 @@ const CONTAINERS: ReadonlySet<string> = new Set([
 ]);
 
 /** The built-in kind of a value whose content is not in named fields, such as `Int32Array` or `Map`; null of any other. */
-export function containerKind(value: unknown): string | null {
+export function builtInKind(value: unknown): string | null {
   if (typeof value !== 'object' || value === null) return null;
   if (Array.isArray(value)) return 'Array';
   // The tag is the same for values of another realm, as `instanceof` is not.
   const kind = Object.prototype.toString.call(value).slice('[object '.length, -1);
-  return ArrayBuffer.isView(value) || CONTAINERS.has(kind) ? kind : null;
+  return ArrayBuffer.isView(value) || BUILT_INS.has(kind) ? kind : null;
 }
 
 function textOf(value: unknown): string {
@@ -114,7 +114,7 @@ function textOf(value: unknown): string {
     // Undefined for functions and symbols; throws for bigints, cycles, and what is nested too deep for the stack.
     const text = JSON.stringify(value) ?? `a ${typeof value}`;
     // A map would be `{}`, and a list of bytes an object with a name for each.
-    const kind = text.startsWith('{') ? containerKind(value) : null;
+    const kind = text.startsWith('{') ? builtInKind(value) : null;
     return kind === null ? text : `${/^[AEIO]/.test(kind) ? 'an' : 'a'} ${kind}`;
   } catch {
     if (typeof value === 'bigint') return `${value}n`;

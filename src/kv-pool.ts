@@ -1,4 +1,4 @@
-import { Faults } from './checks.js';
+import { Faults, hasFields } from './checks.js';
 import { blocksOf, type Limits } from './config.js';
 import { shown } from './errors.js';
 import { DEFAULT_GPU_MEMORY_UTILIZATION } from './names.js';
@@ -18,8 +18,7 @@ export function poolOf(
   utilization: number | undefined,
   faults: Faults,
 ): { readonly pool: KvPool | null; readonly limits: Partial<Limits> | undefined } {
-  const isObject = typeof given === 'object' && given !== null && !Array.isArray(given);
-  faults.check(given === undefined || isObject, `limits is ${shown(given)}; it must be an object`, 'limits');
+  faults.check(given === undefined || hasFields(given), `limits is ${shown(given)}; it must be an object`, 'limits');
   const isAuto = given?.numBlocks === 'auto';
   if (utilization !== undefined) {
     const isShare = typeof utilization === 'number' && utilization > 0 && utilization <= 1;

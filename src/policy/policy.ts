@@ -1,4 +1,4 @@
-import { Faults, withoutUndefined } from '../checks.js';
+import { Faults, hasFields, withoutUndefined } from '../checks.js';
 import { shown } from '../errors.js';
 import { ENUMS, MAX_PARTS, POLICY_WORDS, word } from '../layout/index.js';
 import { POLICY_DEFAULTS } from '../names.js';
@@ -212,9 +212,8 @@ export function todaysPolicy(policy: CheckedPolicy): Policy {
 
 /** The former rules that are given, and all else. */
 function apart(given: Partial<CheckedPolicy>): { former: Partial<FormerRules>; own: Partial<Policy> } {
-  // A value that is not an object is passed on, and refused with all other faults.
-  if (typeof given !== 'object' || given === null || Array.isArray(given))
-    return { former: {}, own: given as Partial<Policy> };
+  // A value without fields is passed on, and refused with all other faults.
+  if (!hasFields(given)) return { former: {}, own: given as Partial<Policy> };
   const named = Object.entries(withoutUndefined(given));
   const pick = (isFormer: boolean): object =>
     Object.fromEntries(named.filter(([name]) => Object.hasOwn(TODAYS_RULES, name) === isFormer));

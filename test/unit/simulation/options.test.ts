@@ -31,6 +31,11 @@ describe('the options that decide steps', () => {
       ],
     ],
     [
+      { limits: new Map([['maxNumSeqs', 1]]), policy: new Set(['name']), seed: -1 },
+      ['limits is a Map; it must be an object', 'policy is a Set; it must be an object', seed],
+    ],
+    [{ limits: Promise.resolve({ maxNumSeqs: 1 }) }, ['limits is a Promise; it must be an object']],
+    [
       { limits: 5, ranks: 65, seed: -1, ladder: [0] },
       [
         'limits is 5; it must be an object',
