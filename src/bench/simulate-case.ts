@@ -12,7 +12,7 @@ const CHAT: WorkloadOptions = { requests: 10_000, seed: 0 };
 
 /**
  * Requests like those of Mooncake's conversation trace: prompts of some 12,000 tokens, of which shared prefixes are a part, and so
- * many that a prefill is in nearly every step, beside some 150 decodes.
+ * many that some 180 run at a time and three steps of five hold a prefill.
  */
 const LONG_PROMPTS: WorkloadOptions = {
   requests: 6000,

@@ -117,8 +117,8 @@ export async function readWhole(source: TextSource, options: TextOptions = {}): 
   return whole;
 }
 
-/** Stands for any byte but 0. */
-const LETTER = -1;
+/** Stands for any byte but 0, as undefined for any. */
+const NONZERO = -1;
 
 /** What bytes are that begin so (undefined: any byte), and what to do about it. In UTF-16 every other byte of ASCII is 0. */
 const OTHERS: readonly { readonly begin: readonly (number | undefined)[]; readonly is: string }[] = [
@@ -128,8 +128,8 @@ const OTHERS: readonly { readonly begin: readonly (number | undefined)[]; readon
   },
   { begin: [0xff, 0xfe, undefined, 0], is: utf16('UTF-16') },
   { begin: [0xfe, 0xff, 0], is: utf16('UTF-16') },
-  { begin: [LETTER, 0, LETTER, 0], is: utf16('UTF-16LE') },
-  { begin: [0, LETTER, 0, LETTER], is: utf16('UTF-16BE') },
+  { begin: [NONZERO, 0, NONZERO, 0], is: utf16('UTF-16LE') },
+  { begin: [0, NONZERO, 0, NONZERO], is: utf16('UTF-16BE') },
 ];
 const LONGEST_BEGIN = Math.max(...OTHERS.map(({ begin }) => begin.length));
 
@@ -140,7 +140,7 @@ function utf16(encoding: string): string {
 /** Whether the first bytes, as far as they have come, are what begins so. */
 function beginsSo(seen: readonly number[], begin: readonly (number | undefined)[]): boolean {
   if (seen.length < begin.length) return false;
-  return begin.every((byte, at) => byte === undefined || (byte === LETTER ? seen[at] > 0 : byte === seen[at]));
+  return begin.every((byte, at) => byte === undefined || (byte === NONZERO ? seen[at] > 0 : byte === seen[at]));
 }
 
 /** Decodes one chunk after the other; without one, what is left. Strings pass unchanged. */

@@ -15,11 +15,11 @@ export interface StepSummary extends DecisionCounts, PaddingRatios {
   readonly preemptions: number;
   /** Real tokens computed on all ranks, recomputed ones included. */
   readonly tokens: number;
-  /** Prompt tokens of finished requests. */
+  /** Tokens computed in prefills, recomputed ones included. */
   readonly promptTokens: number;
-  /** Generated tokens of finished requests. */
+  /** Tokens sampled. */
   readonly generatedTokens: number;
-  /** Prompt tokens whose blocks another request had written. */
+  /** Prompt tokens whose blocks were there when a request was admitted; each admission counts. */
   readonly reusedTokens: number;
   /** Graph steps: (padded - real) / real tokens over (step, rank) pairs, as `paddingRatioAll`. */
   readonly paddingRatio: number;
