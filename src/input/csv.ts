@@ -1,9 +1,6 @@
-import type { CsvError } from '#csv-parse';
-import type { CsvRow, QuotedRows } from './quoted-csv.js';
+import { loadQuotedCsv } from '#load-quoted-csv';
+import type { CsvRow, MalformedCsv, QuotedRows } from './quoted-csv.js';
 import { checkLineLength, MAX_LINE_CHARACTERS, type RefuseLine } from './refusal.js';
-
-/** What reads text with quotes. Most CSV has none, and does not load csv-parse. */
-const loadQuoted = (): Promise<typeof import('./quoted-csv.js')> => import('./quoted-csv.js');
 
 /**
  * Rows of a CSV, the header first; every row has as many fields as it. They come in blocks, one per chunk of text: read a block to its end
@@ -27,7 +24,7 @@ export async function* readCsv(text: AsyncIterable<string>, refuse: RefuseLine):
 /** The fields of one record, such as a header. Throws what csv-parse throws if it is not well-formed. */
 export async function csvFields(record: string): Promise<readonly string[]> {
   if (isRegular(record)) return record.split(',').map((field) => field.trim());
-  return (await loadQuoted()).quotedFields(record);
+  return (await loadQuotedCsv()).quotedFields(record);
 }
 
 /** Cuts text behind its last whole record. A record ends with the first line end outside quotes, whatever else is wrong with it. */
@@ -76,14 +73,14 @@ class RowReader {
   /** Rows of records; the last of them has its line end (`ended`) or ends the text. */
   async of(records: string, ended: boolean): Promise<Iterable<CsvRow>> {
     if (isRegular(records)) return this.#regular(records);
-    const { quotedRows } = await loadQuoted();
+    const { quotedRows } = await loadQuotedCsv();
     return this.#quoted(quotedRows(records, ended));
   }
 
   /** Refuses the beginning of a record that is longer than records are; a misplaced quote is reported as such. */
   async checkLength(beginning: string): Promise<void> {
     if (beginning.length <= MAX_LINE_CHARACTERS) return;
-    const { error } = isRegular(beginning) ? { error: null } : (await loadQuoted()).quotedRows(beginning, false);
+    const { error } = isRegular(beginning) ? { error: null } : (await loadQuotedCsv()).quotedRows(beginning, false);
     if (error !== null && error.code !== 'CSV_QUOTE_NOT_CLOSED') this.#malformed(error, this.#line);
     checkLineLength(beginning, this.#line, this.#refuse);
   }
@@ -117,7 +114,7 @@ class RowReader {
   }
 
   /** Refuses what csv-parse found in records from `first` on, whose lines it counts from 1. */
-  #malformed(error: CsvError, first: number): never {
+  #malformed(error: MalformedCsv, first: number): never {
     const line = first - 1 + Number(error.lines ?? 1);
     const message = error.message.replace(/at line \d+/, `at line ${line}`);
     return this.#refuse(line, 'the row', 'well-formed CSV', message, error);

@@ -18,11 +18,18 @@ const OPTIONS: Options = {
   max_record_size: MAX_LINE_CHARACTERS,
 };
 
+/** What csv-parse found to be wrong. Its own types are not in declarations, where a consumer cannot resolve them. */
+export interface MalformedCsv extends Error {
+  readonly code: string;
+  /** Number of the line, from 1. */
+  readonly lines?: unknown;
+}
+
 /** What a text with quotes holds. */
 export interface QuotedRows {
   readonly rows: readonly CsvRow[];
   /** What is wrong after those rows. */
-  readonly error: CsvError | null;
+  readonly error: MalformedCsv | null;
   /** Number of the first line after the text, from 1. */
   readonly lines: number;
 }
