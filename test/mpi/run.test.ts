@@ -182,7 +182,7 @@ describe.skipIf(!HAS_MPI)('lockstep run --transport mpi', () => {
       2,
       [
         '--requests',
-        '80',
+        '240',
         '--max-num-seqs',
         '1',
         '--model',
