@@ -1,24 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { runReport } from '../../../dist/cli/run-report.js';
 import { DEFAULT_LIMITS, MAX_RANKS } from '../../../dist/config.js';
-import { LOCKSTEP_POLICY, type LockstepError, type ReasonCode } from '../../../dist/entry/planner.js';
+import { LOCKSTEP_POLICY, type ReasonCode } from '../../../dist/entry/planner.js';
 import { REASON_MEANINGS, reasonText } from '../../../dist/explain/index.js';
 import { DEFAULT_TIMEOUT_MS } from '../../../dist/ranks/index.js';
 import { completeRunOptions } from '../../../dist/run/complete-options.js';
 import { KvVerifier, SAMPLED_SHARE } from '../../../dist/run/kv-verifier.js';
-import { DEFAULT_RUN_OPTIONS, type RunOptions } from '../../../dist/run/run-options.js';
+import { DEFAULT_RUN_OPTIONS } from '../../../dist/run/run-options.js';
 import { controlsOf } from '../../../dist/run/run-sampling.js';
 import { DEFAULT_SCHEDULER_LIMITS, schedulerLimits } from '../../../dist/workload/index.js';
+import { optionFaults } from '../../support/option-faults.js';
 
-function faultsOf(options: object): string[] {
-  try {
-    completeRunOptions(options as RunOptions);
-  } catch (error) {
-    expect(error).toMatchObject({ code: 'ERR_CONFIG_INVALID' });
-    return (error as LockstepError).details.faults as string[];
-  }
-  return [];
-}
+const faultsOf = (options: object): string[] => optionFaults(completeRunOptions, options);
 
 describe('options of a run', () => {
   it('left out, they are those of the planner, the scheduler and the collectives', () => {

@@ -1,18 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { LockstepError } from '../../../dist/errors.js';
 import { completeRunOptions } from '../../../dist/run/index.js';
 import { completeSimulateOptions } from '../../../dist/simulation/index.js';
-
-/** What a call refuses, in its words; nothing where it does not. */
-function faultsOf(complete: (options: never) => unknown, options: object): string[] {
-  try {
-    complete(options as never);
-  } catch (error) {
-    expect(error).toMatchObject({ code: 'ERR_CONFIG_INVALID' });
-    return (error as LockstepError).details.faults as string[];
-  }
-  return [];
-}
+import { optionFaults } from '../../support/option-faults.js';
 
 const vllm = { engine: 'vllm', maxNumSeqs: 32 };
 const auto = "numBlocks is auto, which is for a model's cache, and there is none: give model, or numBlocks a number";
@@ -72,8 +61,8 @@ describe('the options that decide steps', () => {
     ],
     [{ engine: vllm, ladder: [0] }, ['sizes[0] is 0; it must be an integer from 1 to 4194304']],
   ])('%j: each fault once, of a simulation as of a run', (options, told) => {
-    expect(faultsOf(completeSimulateOptions, options)).toEqual(told);
-    expect(faultsOf(completeRunOptions, options)).toEqual(told);
+    expect(optionFaults(completeSimulateOptions, options)).toEqual(told);
+    expect(optionFaults(completeRunOptions, options)).toEqual(told);
   });
 
   it.each<object>([
@@ -93,11 +82,11 @@ describe('the options that decide steps', () => {
 
   it('of a simulation are no others, and what is none is refused as such', () => {
     const has = 'ranks, limits, policy, plan, ladder, engine, twins, acceptRate, seed, speed, stepTime';
-    expect(faultsOf(completeSimulateOptions, { device: 'host', tensorParallelSize: 2, ranks: 0 })).toEqual([
+    expect(optionFaults(completeSimulateOptions, { device: 'host', tensorParallelSize: 2, ranks: 0 })).toEqual([
       `simulate options has no device; it has ${has}`,
       `simulate options has no tensorParallelSize; it has ${has}`,
     ]);
-    expect(faultsOf(completeSimulateOptions, [])).toEqual(['simulate options is []; it must be an object']);
+    expect(optionFaults(completeSimulateOptions, [])).toEqual(['simulate options is []; it must be an object']);
   });
 
   it('that need more memory than a planner has are refused before a step', () => {
