@@ -1,6 +1,6 @@
 import { LockstepError } from '../errors.js';
 import type { NativeCommunicator } from '../native/index.js';
-import { type Collective, culpritsOf } from '../ranks/index.js';
+import { type Collective, culpritsOf, reasonOf } from '../ranks/index.js';
 import { COLLECTIVE_WAIT, Deadline, timeoutOf, type WaitOptions } from '../wait.js';
 import { guarded, lockstepError } from './addon-errors.js';
 import { bufferHandle } from './buffer.js';
@@ -91,7 +91,8 @@ export class Communicator implements Disposable {
   }
 
   #end(reason: LockstepError): void {
-    guarded(() => this.#native.abort(reason.code, reason.message, Int32Array.from(culpritsOf(reason))));
+    const { code, message } = reasonOf(reason);
+    guarded(() => this.#native.abort(code, message, Int32Array.from(culpritsOf(reason))));
   }
 
   /** Ends with the ranks' group: a process that has failed, or died, sends nothing more. */

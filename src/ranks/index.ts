@@ -7,7 +7,7 @@ export {
   type WorkSource,
 } from './collective.js';
 export type { MissingRank } from './failure/gather-errors.js';
-export { culpritsOf, sentence } from './failure/loss-record.js';
+export { culpritsOf, reasonOf, sentence } from './failure/loss-record.js';
 export { allGatherBytesSync, allGatherJsonSync } from './gather-bytes.js';
 export { type AgreedKeys, agreeingOnKeys, type DroppedKey } from './guard/agree-keys.js';
 export { agreeingOnCapture, agreeOnCapture, agreeOnCaptureSync, type GuardPolicy } from './guard/guard.js';

@@ -117,7 +117,8 @@ describe.skipIf(!HAS_MPI)('collectives between the devices of processes', () => 
   it.each(['kill', 'leave', 'abort'])('end at once where a rank ends by %s, and name it', async (how) => {
     const { ranks } = await enter(3, few(3), { how });
     for (const rank of [0, 2]) {
-      expect(ranks[rank]).toMatchObject({ code: 'ERR_RANK_LOST', details: { rank: 1 } });
+      expect(ranks[rank]).toMatchObject({ code: 'ERR_RANK_LOST', details: { rank: 1, culprits: [1] } });
+      expect(ranks[rank]?.message).toMatch(/^Rank 1 is lost: (?!Rank)/);
       expect(ranks[rank]?.ms).toBeLessThan(20_000);
     }
   });

@@ -3,25 +3,32 @@ import { type ErrorCode, LockstepError } from '../../errors.js';
 /** Room for one record, the length word included. Unit: bytes. */
 export const MAX_LOSS_BYTES = 1024;
 
-/** Who ended a group and why, as it lies in shared memory: JSON after its length. */
-export interface LossRecord {
-  readonly rank: number;
+/** Why a group ended, in the words of the rank that ended it. */
+export interface Reason {
   readonly code: ErrorCode;
   readonly message: string;
+}
+
+/** Who ended a group and why, as it lies in shared memory: JSON after its length. */
+export interface LossRecord extends Reason {
+  readonly rank: number;
   /** Ranks at fault, as far as the one that ended the group knows: itself, or those that it waited for or found to differ. */
   readonly culprits: readonly number[];
 }
 
 /**
  * Writes a record of a group of `size` ranks into `bytes`, and gives it as it lies there. A message too long for them is cut, and so is a list of
- * culprits. Of an error whose details name something other than ranks, `rank` alone is the culprit.
+ * culprits. Of an error whose details name something other than ranks, `rank` alone is the culprit. Where `rank` ends the group because
+ * another one has ended, as that of its device's collectives, it passes on who ended that one.
  */
 export function lossRecord(rank: number, reason: LockstepError, bytes: Uint8Array, size: number): LossRecord {
   const named = culpritsOf(reason).filter((each) => isRank(each, size));
   const culprits = named.length > 0 ? named : [rank];
-  let record: LossRecord = { rank, code: reason.code, message: reason.message, culprits };
+  const ender = isTold(reason) && isRank(reason.details.rank, size) ? Number(reason.details.rank) : rank;
+  const { code, message } = reasonOf(reason);
+  let record: LossRecord = { rank: ender, code, message, culprits };
   let text = encode(record);
-  for (let kept = reason.message; text.length > bytes.length - 4; text = encode(record)) {
+  for (let kept = message; text.length > bytes.length - 4; text = encode(record)) {
     if (kept !== '') {
       kept = kept.slice(0, kept.length >> 1);
       record = { ...record, message: `${kept}...` };
@@ -62,6 +69,19 @@ export function lostError(record: LossRecord): LockstepError {
     { rank, reason: message, causeCode: code, culprits },
     cause,
   );
+}
+
+/** The reason behind an error that tells of a group's end, whole; of any other, itself. */
+export function reasonOf(error: LockstepError): Reason {
+  const { code, message, details } = error;
+  return isTold(error)
+    ? { code: details.causeCode as ErrorCode, message: details.reason as string }
+    : { code, message };
+}
+
+/** Whether `lostError`, or the addon in its place, made it. */
+function isTold({ code, details }: LockstepError): boolean {
+  return code === 'ERR_RANK_LOST' && typeof details.reason === 'string' && typeof details.causeCode === 'string';
 }
 
 /**

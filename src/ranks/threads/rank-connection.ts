@@ -73,7 +73,7 @@ export function connectRank(): RankConnection {
     if (settled) return;
     settle();
     const failure = serializeFailure(error);
-    collective.abort(new LockstepError(failure.code ?? 'ERR_RANK_LOST', failure.message));
+    collective.abort(new LockstepError(failure.code ?? 'ERR_RANK_LOST', failure.message, failure.details));
     collective.dispose();
     send({ kind: 'failed', failure });
   };

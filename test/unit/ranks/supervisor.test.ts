@@ -16,8 +16,7 @@ import { root } from '../../support/cli.js';
 import { errorOf, rejectionOf } from '../../support/device-fixture.js';
 import { runScenario, valuesOf } from '../../support/ranks-fixture.js';
 
-/** Runs `broken` and returns what it rejects with and what the peers of rank 0 saw. */
-/** Runs ranks of which rank 0 breaks; one that says it is ready is terminated from outside. */
+/** What a run rejects with of which rank 0 breaks, and what its peers saw. A rank that says it is ready is terminated from outside. */
 async function breakRank(
   how: string,
   ranks = 3,
@@ -119,6 +118,16 @@ describe('a rank that breaks', () => {
     const limits = { resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 } };
     const error = await rejectionOf('ERR_RANK_LOST', runScenario(1, 'memory', {}, limits));
     expect(error.cause).toMatchObject({ code: 'ERR_WORKER_OUT_OF_MEMORY' });
+  });
+
+  it('because of another one names that one to its peers', async () => {
+    const told: unknown[] = [];
+    const onMessage = (_rank: number, message: unknown): void => void told.push(message);
+    const details = { ranks: [2], step: 7 };
+    const error = await rejectionOf('ERR_RANKS_DIVERGED', runScenario(3, 'blames', { details }, { onMessage }));
+    expect(error.details).toEqual(details);
+    const expected = { rank: 0, reason: 'One of them is another.', causeCode: 'ERR_RANKS_DIVERGED', culprits: [2] };
+    expect(told).toEqual([expected, expected]);
   });
 
   it('before it connects: no such entry', async () => {
