@@ -105,21 +105,25 @@ describe('collectives between devices', () => {
     const collect = (worker: Worker): void => void workers.push(worker);
     process.on('worker', collect);
     const calls = [0, 1, 2].map((index) => callOf('all-gather', [2, 2, 2, 2], 4, index));
-    // Rank 0 never enters the second one, in which ranks 1 to 3 wait; rank 1 is terminated there.
+    // Ranks 1 to 3 wait in the second one, where rank 1 is terminated. Only then may rank 0 enter it.
+    const word = new Int32Array(new SharedArrayBuffer(4));
     let waiting = 0;
     let terminated = 0;
     const reported = new Map<number, unknown>();
     const errors = await run(
       4,
       calls,
-      (rank) => ({ timeoutMs: 60_000, ...(rank === 0 ? { late: 1 } : {}) }),
+      (rank) => ({ timeoutMs: 60_000, ...(rank === 0 ? { late: { index: 1, word } } : {}) }),
       (rank, message) => {
         if ('code' in (message as object)) reported.set(rank, message);
         if (rank === 0 || (message as { index?: number }).index !== 1) return;
         waiting += 1;
         if (waiting === 3) {
           terminated = performance.now();
-          void workers[1]?.terminate();
+          void workers[1]?.terminate().then(() => {
+            Atomics.store(word, 0, 1);
+            Atomics.notify(word, 0);
+          });
         }
       },
     ).then(
