@@ -15,6 +15,7 @@ import {
 import { checkAddress } from '../../../dist/server/index.js';
 import { END, LETTERS, letters } from '../../fixtures/service/letters.mjs';
 import { TEST_DEVICE } from '../../support/device-fixture.js';
+import { HeldSteps } from '../../support/held-steps.js';
 import { stories, storiesAbsent } from '../../support/models.js';
 
 const entry = new URL('../../fixtures/service/hash-forward.mjs', import.meta.url);
@@ -94,7 +95,8 @@ describe('a server with a key', () => {
 
 describe('a client that leaves', () => {
   it('cancels the requests that it sent one after the other on one connection, begun or not', async () => {
-    await using running = await start({}, { stepMs: 2 });
+    using held = new HeldSteps().from(20);
+    await using running = await start({}, { hold: held.hold });
     const { server, service } = running;
     const socket = await socketTo(server);
     const body = JSON.stringify({ prompt: 'abc', n: 8, stream: true, max_tokens: 400, ignore_eos: true });
@@ -103,6 +105,7 @@ describe('a client that leaves', () => {
     await expect.poll(() => service.stats().running + service.stats().queued, many).toBe(40);
     socket.destroy();
     await expect.poll(() => service.stats().ended.abort, many).toBe(40);
+    held.release();
     await server.drain();
     expect(service.stats().ended).toEqual({ stop: 0, length: 0, abort: 40, error: 0 });
   });

@@ -13,6 +13,7 @@ import {
 import { END, LETTERS, letters } from '../../fixtures/service/letters.mjs';
 import { textAfter } from '../../fixtures/service/next-token.mjs';
 import { TEST_DEVICE } from '../../support/device-fixture.js';
+import { HeldSteps } from '../../support/held-steps.js';
 
 const entry = new URL('../../fixtures/service/hash-forward.mjs', import.meta.url);
 const limits = { maxNumSeqs: 8, maxNumBatchedTokens: 64, maxModelLen: 256, blockSize: 4, numBlocks: 200 };
@@ -53,11 +54,15 @@ const greedy = { model, temperature: 0 };
 describe('the server, to the client of OpenAI', () => {
   let running: Running;
   let client: OpenAI;
+  const held = new HeldSteps();
   beforeAll(async () => {
-    running = await start({ ranks: 2, ladder: [1, 2, 4] });
+    running = await start({ ranks: 2, ladder: [1, 2, 4] }, { hold: held.hold });
     client = running.client;
   });
-  afterAll(() => running[Symbol.asyncDispose]());
+  afterAll(async () => {
+    held[Symbol.dispose]();
+    await running[Symbol.asyncDispose]();
+  });
 
   it('lists its model', async () => {
     const { data } = await client.models.list();
@@ -279,6 +284,8 @@ describe('the server, to the client of OpenAI', () => {
 
   it('cancels a request whose client goes, and serves the others as before', async () => {
     const before = running.service.stats().ended;
+    // They begin together, and none ends by itself before all have gone.
+    held.from(0);
     const stays = client.completions.create({
       ...greedy,
       prompt: 'stay',
@@ -296,12 +303,19 @@ describe('the server, to the client of OpenAI', () => {
       let left = at;
       for await (const _ of stream) if (left-- === 0) stream.controller.abort();
     });
+    const underWay = (): number => {
+      const { queued, waiting, running: taken } = running.service.stats();
+      return queued + waiting + taken;
+    };
+    await expect.poll(underWay).toBe(13);
+    held.from(40);
     await Promise.all(goes);
+    await expect.poll(() => running.service.stats().ended.abort).toBe(before.abort + 12);
+    held.release();
     expect((await stays).choices[0]?.text).toBe(expected('stay', 200, []).text);
     await expect.poll(() => running.service.stats().running).toBe(0);
     const { abort, error } = running.service.stats().ended;
-    expect(abort).toBeGreaterThan(before.abort);
-    expect(error).toBe(0);
+    expect([abort, error]).toEqual([before.abort + 12, 0]);
   });
 });
 
@@ -329,7 +343,9 @@ describe('a server', () => {
   });
 
   it('refuses what is above its queue with 429 and a time to come back', async () => {
-    await using running = await start({ maxQueue: 1, limits: { ...limits, maxNumSeqs: 1 } }, { stepMs: 3 });
+    using held = new HeldSteps().from(4);
+    const data = { hold: held.hold };
+    await using running = await start({ maxQueue: 1, limits: { ...limits, maxNumSeqs: 1 } }, data);
     const body = { ...greedy, prompt: 'a', max_tokens: 30, ...({ ignore_eos: true } as object) };
     const taken = [1, 2].map(() => running.client.completions.create(body));
     await expect.poll(() => running.service.stats().queued).toBe(1);
@@ -339,12 +355,14 @@ describe('a server', () => {
     );
     expect(error).toMatchObject({ status: 429, code: 'rate_limit_exceeded' });
     expect(Number(error.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+    held.release();
     for (const { choices } of await Promise.all(taken)) expect(choices[0]?.finish_reason).toBe('length');
   });
 
   it('ends open streams with an error where a rank is lost, is not well, and serves again', async () => {
     const crashOn = letters.encode('x')[0] as number;
-    await using running = await start({ ranks: 2, restarts: 1 }, { crashOn, stepMs: 1 });
+    using held = new HeldSteps().from(20);
+    await using running = await start({ ranks: 2, restarts: 1 }, { crashOn, hold: held.hold });
     const { client, server, service } = running;
     const health = async (): Promise<number> => (await fetch(`${server.url}/health`)).status;
     expect(await health()).toBe(200);
@@ -360,6 +378,9 @@ describe('a server', () => {
       if (event.kind === 'state') void health().then((status) => states.push(status));
     });
     const fatal = client.completions.create({ ...greedy, prompt: 'x' });
+    // The stream is under way when the rank is lost.
+    await expect.poll(() => service.stats().running + service.stats().waiting).toBe(2);
+    held.release();
     const read = async (): Promise<void> => {
       for await (const _ of stream);
     };
