@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { LETTERS, letters } from '../../fixtures/service/letters.mjs';
 import { textAfter } from '../../fixtures/service/next-token.mjs';
 import { cli, root } from '../../support/cli.js';
+import { HeldSteps } from '../../support/held-steps.js';
 
 const MODEL = path.join(root, 'test/fixtures/service/letter-model.mjs');
 const LIMITS = ['--max-num-seqs', '4', '--max-model-len', '512', '--block-size', '4', '--ladder', '1,2,4'];
@@ -75,7 +76,8 @@ describe('lockstep serve', () => {
   });
 
   it('loses nothing that it accepted when SIGTERM comes, and refuses the rest', async () => {
-    const { client, child, ended, url } = await serve(['--ranks', '2'], { stepMs: 2 });
+    using held = new HeldSteps().from(20);
+    const { client, child, ended, url } = await serve(['--ranks', '2'], { hold: held.hold });
     const accepted = prompts.map((prompt, at) => streamed(client, prompt, 60 + at));
     const whole = client.completions.create(body('whole', 100));
     // All of them have arrived: they run, wait or have ended.
@@ -94,6 +96,7 @@ describe('lockstep serve', () => {
     );
     expect(refused).toMatchObject({ status: 503, code: 'draining' });
     expect(refused.headers.get('retry-after')).toBe('1');
+    held.release();
     for (const [at, text] of (await Promise.all(accepted)).entries()) {
       expect(text).toBe(expected(prompts[at] as string, 60 + at));
     }
@@ -102,7 +105,8 @@ describe('lockstep serve', () => {
   });
 
   it('ends with 143 at a second signal, and where the grace is over', async () => {
-    const second = await serve([], { stepMs: 5 });
+    using held = new HeldSteps().from(20);
+    const second = await serve([], { hold: held.hold });
     const one = streamed(second.client, 'abc', 400).catch((error: Error) => error);
     await expect.poll(async () => (await fetch(`${second.url}/metrics`)).text()).toMatch(/tokens_total{[^}]*} [1-9]/);
     second.child.kill('SIGTERM');
@@ -111,7 +115,7 @@ describe('lockstep serve', () => {
     expect(await second.ended).toBe(143);
     expect(await one).toBeInstanceOf(Error);
 
-    const late = await serve(['--grace', '0.3'], { stepMs: 5 });
+    const late = await serve(['--grace', '0.3'], { hold: held.hold });
     const other = streamed(late.client, 'abc', 400).catch((error: Error) => error);
     await expect.poll(async () => (await fetch(`${late.url}/metrics`)).text()).toMatch(/tokens_total{[^}]*} [1-9]/);
     late.child.kill('SIGTERM');
@@ -135,9 +139,10 @@ describe('lockstep serve', () => {
 
   it('ends with 1 where ranks are lost for good after SIGTERM', async () => {
     const crashOn = letters.encode('a')[0] as number;
+    using held = new HeldSteps().from(20);
     const { client, child, ended, url } = await serve(['--restarts', '0', '--max-num-seqs', '1'], {
       crashOn,
-      stepMs: 20,
+      hold: held.hold,
     });
     // The first goes on from no a, and the second waits for its place.
     expect(expected('bc', 60)).not.toContain('a');
@@ -147,6 +152,8 @@ describe('lockstep serve', () => {
     const second = client.completions.create(body('a', 3)).catch((error: Error) => error);
     await expect.poll(metrics, { timeout: 60_000 }).toMatch(/num_requests_waiting{[^}]*} 1/);
     child.kill('SIGTERM');
+    await expect.poll(async () => (await fetch(`${url}/health`)).status).toBe(503);
+    held.release();
     expect(await first).toBe(expected('bc', 60));
     expect(await second).toMatchObject({ status: 503 });
     expect(await ended).toBe(1);
