@@ -148,9 +148,9 @@ describe('lockstep serve', () => {
     expect(expected('bc', 60)).not.toContain('a');
     const metrics = async (): Promise<string> => (await fetch(`${url}/metrics`)).text();
     const first = streamed(client, 'bc', 60);
-    await expect.poll(metrics, { timeout: 60_000 }).toMatch(/generation_tokens_total{[^}]*} [1-9]/);
+    await expect.poll(metrics).toMatch(/generation_tokens_total{[^}]*} [1-9]/);
     const second = client.completions.create(body('a', 3)).catch((error: Error) => error);
-    await expect.poll(metrics, { timeout: 60_000 }).toMatch(/num_requests_waiting{[^}]*} 1/);
+    await expect.poll(metrics).toMatch(/num_requests_waiting{[^}]*} 1/);
     child.kill('SIGTERM');
     await expect.poll(async () => (await fetch(`${url}/health`)).status).toBe(503);
     held.release();

@@ -60,7 +60,7 @@ describe('a long text', () => {
     const prompt = `hold ${`${LONGEST_TOKEN} `.repeat(100)}`;
     const body = JSON.stringify({ prompt, max_tokens: 3, temperature: 0, ignore_eos: true, return_token_ids: true });
     const answer = fetch(`${server.url}/v1/completions`, { method: 'POST', headers, body });
-    await expect.poll(() => service.stats().encoding, { timeout: 20_000 }).toBe(1);
+    await expect.poll(() => service.stats().encoding).toBe(1);
     let pieces = 0;
     for await (const _ of service.generate('the', { maxTokens: 40, ignoreEos: true })) pieces++;
     expect(pieces).toBe(40);
@@ -109,10 +109,10 @@ describe('a long text', () => {
       body: JSON.stringify({ prompt: HELD, max_tokens: 3 }),
       signal: connection.signal,
     });
-    await expect.poll(() => service.stats().encoding, { timeout: 20_000 }).toBe(3);
+    await expect.poll(() => service.stats().encoding).toBe(3);
     connection.abort();
     await expect(answer).rejects.toThrow();
-    await expect.poll(() => service.stats().encoding, { timeout: 20_000 }).toBe(2);
+    await expect.poll(() => service.stats().encoding).toBe(2);
     open();
     expect(await stays).toEqual(service.encode(HELD));
     expect(service.stats()).toMatchObject({ encoding: 0, ended: { stop: 0, length: 0, abort: 0, error: 0 } });
@@ -167,7 +167,7 @@ describe('a long text', () => {
     const headers = { 'content-type': 'application/json' };
     const body = JSON.stringify({ prompt: HELD, max_tokens: 3 });
     const answer = fetch(`${server.url}/v1/completions`, { method: 'POST', headers, body });
-    await expect.poll(() => service.stats().encoding, { timeout: 20_000 }).toBe(1);
+    await expect.poll(() => service.stats().encoding).toBe(1);
     await server.drain();
     const { status } = await answer;
     expect(status).toBe(503);

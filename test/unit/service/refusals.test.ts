@@ -19,9 +19,7 @@ const serve = (given: Partial<ServiceOptions> = {}, more: object = {}): Promise<
 
 /** No rank has a request any more. */
 const idle = (service: Service): Promise<void> =>
-  expect
-    .poll(() => service.stats().running + service.stats().waiting + service.stats().queued, { timeout: 20_000 })
-    .toBe(0);
+  expect.poll(() => service.stats().running + service.stats().waiting + service.stats().queued).toBe(0);
 
 describe('places of a service', () => {
   it('are free once a request is aborted, though nobody reads it to its end', async () => {
