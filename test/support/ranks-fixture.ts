@@ -1,7 +1,7 @@
 import { type RankResult, type SuperviseOptions, superviseRanks } from '../../dist/ranks/index.js';
 
 /** Long past every wait of a test that works: a rank that hangs fails its test by ERR_ABORTED, naming the rank. */
-const PATIENCE_MS = 40_000;
+const PATIENCE_MS = 120_000;
 
 /** Runs a scenario of test/fixtures/ranks on worker threads. */
 export async function runScenario(

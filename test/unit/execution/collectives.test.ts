@@ -29,7 +29,7 @@ async function run(
       })),
       ...own(rank),
     }),
-    signal: AbortSignal.timeout(40_000),
+    signal: AbortSignal.timeout(120_000),
     graceMs: 10_000,
     onMessage,
   });
@@ -120,7 +120,8 @@ describe('collectives between devices', () => {
       (reason: unknown) => reason,
     );
     expect(error).toMatchObject({ code: 'ERR_RANK_LOST', details: { rank: 3 } });
-    expect(performance.now() - start).toBeLessThan(20_000);
+    // At the deadline it would be later.
+    expect(performance.now() - start).toBeLessThan(60_000);
   });
 
   it('end at once where a rank is terminated in the middle of one: every survivor reports it', async () => {
@@ -152,7 +153,7 @@ describe('collectives between devices', () => {
     );
     process.off('worker', collect);
     expect(errors).toMatchObject({ code: 'ERR_RANK_LOST', details: { rank: 1 } });
-    expect(performance.now() - terminated).toBeLessThan(30_000);
+    expect(performance.now() - terminated).toBeLessThan(60_000);
     for (const rank of [0, 2, 3]) expect(reported.get(rank)).toEqual({ code: 'ERR_RANK_LOST', rank: 1 });
   });
 });

@@ -25,7 +25,7 @@ async function run(
     ranks,
     entry,
     workerData: () => ({ keys, batches, limits, ...given }),
-    signal: AbortSignal.timeout(60_000),
+    signal: AbortSignal.timeout(120_000),
     graceMs: 10_000,
   });
   return results.map(({ value }) => value as Report);

