@@ -166,7 +166,7 @@ function run(job: Job, folder: string, injection?: Injection): Promise<Run> {
     LOCKSTEP_STANDIN_QUIET: '1',
   };
   return new Promise((resolve, reject) => {
-    const child = spawn(job.command, job.args, { env, timeout: 30_000 });
+    const child = spawn(job.command, job.args, { env, timeout: 120_000 });
     let stdout = '';
     let stderr = '';
     child.stdout.on('data', (text) => {
