@@ -21,15 +21,17 @@ import { lockBeside } from '../../../dist/output/file-lock.js';
 import { GrowingFile, LineWriter } from '../../../dist/output/index.js';
 import { root } from '../../support/cli.js';
 
-const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-growing-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const all = mkdtempSync(path.join(tmpdir(), 'lockstep-growing-'));
+afterAll(() => rmSync(all, { recursive: true }));
+/** Of one test: an opening that was aborted may still be under way in the next, and makes a file where it finds none. */
+let folder = '';
 
 const at = (name: string): string => path.join(folder, name);
 const text = (name: string): string => readFileSync(at(name), 'utf8');
 const HELD = { code: 'ERR_INPUT_INVALID', message: expect.stringContaining('is being written by') };
 
 beforeEach(() => {
-  for (const name of readdirSync(folder)) rmSync(at(name), { recursive: true });
+  folder = mkdtempSync(path.join(all, 'test-'));
 });
 
 /** Runs a script that ends with a line on stdout, in a process that stays. */
@@ -119,11 +121,9 @@ describe('a log', () => {
 });
 
 describe('a lock beside a file, where the addon has none', () => {
-  const lock = at('log.lock');
-
   it('says who holds it, refuses a second holder, and goes when it is let go', () => {
     const unlock = lockBeside(at('log'));
-    expect(JSON.parse(readFileSync(lock, 'utf8'))).toMatchObject({ pid: process.pid });
+    expect(JSON.parse(readFileSync(at('log.lock'), 'utf8'))).toMatchObject({ pid: process.pid });
     expect(() => lockBeside(at('log'))).toThrow(`log is being written by process ${process.pid}; wait for its end`);
     expect(readdirSync(folder)).toEqual(['log.lock']);
     unlock();
@@ -139,11 +139,11 @@ describe('a lock beside a file, where the addon has none', () => {
     expect(() => lockBeside(at('log'))).toThrow(`by process ${child.pid};`);
     child.kill('SIGKILL');
     await once(child, 'close');
-    expect(existsSync(lock)).toBe(true);
+    expect(existsSync(at('log.lock'))).toBe(true);
     lockBeside(at('log'))();
-    writeFileSync(lock, JSON.stringify({ pid: process.pid, started: '1' }));
+    writeFileSync(at('log.lock'), JSON.stringify({ pid: process.pid, started: '1' }));
     lockBeside(at('log'))();
-    writeFileSync(lock, '');
+    writeFileSync(at('log.lock'), '');
     lockBeside(at('log'))();
     expect(readdirSync(folder)).toEqual([]);
   });
