@@ -35,13 +35,14 @@ function job(size: number, args: readonly string[], options?: Parameters<typeof 
   return runJob(size, [main, 'run', '--transport', 'mpi', '--rank-out', 'FOLDER', ...args], options);
 }
 
-/** Process ids of a job's ranks, in their order. */
-function ranksOf({ mpirun }: JobInHand): number[] {
-  return execFileSync('ps', ['-o', 'pid=', '--ppid', String(mpirun)], { encoding: 'utf8' })
+/** Process id of a job's rank. Ids begin anew at their end, so their order says nothing. */
+function pidOf({ mpirun }: JobInHand, rank: number): number {
+  const pids = execFileSync('ps', ['-o', 'pid=', '--ppid', String(mpirun)], { encoding: 'utf8' })
     .trim()
-    .split(/\s+/)
-    .map(Number)
-    .sort((a, b) => a - b);
+    .split(/\s+/);
+  const own = `OMPI_COMM_WORLD_RANK=${rank}`;
+  const found = pids.find((pid) => readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(own));
+  return Number(found);
 }
 
 /** Calls `act` once, when the job has taken steps. */
@@ -166,7 +167,7 @@ describe.skipIf(!HAS_MPI)('lockstep run --transport mpi', () => {
   ] as const)('stops all ranks at an agreed step when %s gets %s', async (_who, signal, at) => {
     const log = path.join(folder, `${signal}-${at}.jsonl`);
     const args = ['--requests', '20000', '--step-log', log, '--json'];
-    const watch = whenItRuns((given) => process.kill(at === 0 ? given.mpirun : ranksOf(given)[1], signal));
+    const watch = whenItRuns((given) => process.kill(at === 0 ? given.mpirun : pidOf(given, 1), signal));
     const { stdout, ranks } = await job(3, args, { watch });
     const run = JSON.parse(stdout);
     expect(run).toMatchObject({ interrupted: true, mismatches: 0, diverged: 0 });
@@ -197,7 +198,7 @@ describe.skipIf(!HAS_MPI)('lockstep run --transport mpi', () => {
     let killed = 0;
     const watch = whenItRuns((running) => {
       killed = performance.now();
-      process.kill(ranksOf(running)[1], 'SIGKILL');
+      process.kill(pidOf(running, 1), 'SIGKILL');
     });
     const { status, stdout, ranks } = await job(size, [...given, '--timeout', '60000'], { watch });
     expect(performance.now() - killed).toBeLessThan(30_000);
