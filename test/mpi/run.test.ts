@@ -168,7 +168,9 @@ describe.skipIf(!HAS_MPI)('lockstep run --transport mpi', () => {
     const log = path.join(folder, `${signal}-${at}.jsonl`);
     const args = ['--requests', '20000', '--step-log', log, '--json'];
     const watch = whenItRuns((given) => process.kill(at === 0 ? given.mpirun : pidOf(given, 1), signal));
-    const { stdout, ranks } = await job(3, args, { watch });
+    // A launcher that is told to stop kills what has not ended a second later, and ranks of a busy machine take longer.
+    const options = at === 0 ? ['--mca', 'odls_base_sigkill_timeout', '5'] : [];
+    const { stdout, ranks } = await job(3, args, { watch, options });
     const run = JSON.parse(stdout);
     expect(run).toMatchObject({ interrupted: true, mismatches: 0, diverged: 0 });
     const steps = completeLog<StepLogLine>(log);
