@@ -91,7 +91,7 @@ describe.skipIf(!HAS_MPI)('lockstep serve --transport mpi', () => {
   });
 
   it('loses nothing that it accepted when SIGTERM comes, and refuses the rest', async () => {
-    using service = await serve(2, LONG, { stepMs: 5 });
+    using service = await serve(2, [...LONG, '--grace', '300'], { stepMs: 5 });
     const client = clientOf(service);
     // What was accepted and goes on keeps the process from its end until the test has looked.
     const held = await client.completions.create({ ...body('held', ENDLESS), stream: true });
