@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { runCase } from '../fixtures/faults/job.mjs';
+import { HANG_MS, runCase } from '../fixtures/faults/job.mjs';
 import { complaints } from '../fixtures/faults/judge.mjs';
 import { caseOf, KINDS, TRANSPORTS } from '../fixtures/faults/kinds.mjs';
 import { SEED } from './property-runs.js';
@@ -10,7 +10,9 @@ const CASES = 10;
 /** Tests that every survivor of a run of four ranks, of which one fails at a random step, says so in time and names it. */
 export function describeFaults(transport: (typeof TRANSPORTS)[number]): void {
   describe(`a rank of four on ${transport}, at a random step`, () => {
-    it.each(KINDS.map((kind, at) => [kind, at] as const))('%s', async (kind, at) => {
+    // A case that hangs is ended by itself, and is named then.
+    const timeout = (CASES + 1) * HANG_MS;
+    it.each(KINDS.map((kind, at) => [kind, at] as const))('%s', { timeout }, async (kind, at) => {
       const cases = Array.from({ length: CASES }, (_, round) =>
         caseOf(SEED, (round * TRANSPORTS.length + TRANSPORTS.indexOf(transport)) * KINDS.length + at),
       );
