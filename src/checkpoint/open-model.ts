@@ -4,7 +4,8 @@ import { CONFIG_FIELDS, type RandomModelOptions, randomCheckpoint } from './rand
 import { modelRefusal } from './refusal.js';
 import { tensorShapes } from './tensor-shapes.js';
 
-const RANDOM = 'random:';
+/** What the name of a random model begins with. */
+export const RANDOM = 'random:';
 /** Options of a random model that a name can say: those that are a number or a word. */
 const NAMED = ['seed', ...CONFIG_FIELDS.filter((name) => name !== 'ropeScaling' && name !== 'layerWindows')];
 

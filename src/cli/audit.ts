@@ -67,9 +67,10 @@ export async function audit(file: string | undefined, flags: AuditFlags, command
 async function auditFor(file: string | undefined, asGiven: AuditFlags, command: Command): Promise<void> {
   checkHtml(asGiven);
   const { signal } = interrupts;
+  const setting = await engineSetting(asGiven, command, signal);
   checkOutputs(
     {
-      ...inputsOf(asGiven),
+      ...inputsOf(asGiven, setting),
       'the source': file,
       '--steps': asGiven.steps,
       '--log': asGiven.log,
@@ -78,7 +79,6 @@ async function auditFor(file: string | undefined, asGiven: AuditFlags, command: 
     { '--html': asGiven.html },
   );
   await checkWritable([asGiven.html], signal);
-  const setting = await engineSetting(asGiven, command, signal);
   const flags = withEngineRanks(asGiven, setting, command);
   const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan, { signal });
   const limits = completeLimits(limitsOf(withEngineLimits(flags, setting, command), planFile));

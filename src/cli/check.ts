@@ -81,10 +81,10 @@ export async function check(flags: CheckFlags, command: Command): Promise<void> 
       },
     );
   }
-  checkOutputs(inputsOf(flags), { '--html': flags.html });
-  await checkWritable([flags.html], interrupts.signal);
   const defaultPolicy = command.getOptionValueSource('policy') === 'default';
   const setting = await engineSetting(flags, command, interrupts.signal);
+  checkOutputs(inputsOf(flags, setting), { '--html': flags.html });
+  await checkWritable([flags.html], interrupts.signal);
   const pair = await pairOf(flags, defaultPolicy, setting);
   const progress = new Progress('states | {percentage} %', 1);
   let report: CheckReport;

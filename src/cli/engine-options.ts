@@ -29,6 +29,8 @@ export interface EngineFlags {
 export interface EngineSetting extends ReadProfile {
   /** The profile with the limits that options give. */
   readonly asRun: EngineProfile;
+  /** The file of settings that was read: of `--engine-config`, or one that a launch line names. */
+  readonly configFile?: string;
   /** Options that are given besides and come before what the profile says. */
   readonly overridden: readonly string[];
 }
@@ -75,7 +77,8 @@ export async function engineSetting(
     .map((name) => command.options.find((option) => option.attributeName() === name)?.long ?? name);
   const said = { ...gpuOf(flags), ...profile };
   const known = { ...serverLimits(said), ...said };
-  return { profile: known, asRun: { ...known, ...limits }, ignored, unknown, overridden };
+  const file = source === undefined ? {} : { configFile: placeOf(source).file };
+  return { profile: known, asRun: { ...known, ...limits }, ignored, unknown, overridden, ...file };
 }
 
 /** A file's text where the argument names one, else the argument. */
@@ -91,16 +94,20 @@ async function read(file: string, signal?: AbortSignal): Promise<string> {
 }
 
 /** `file` or `file#path.to.the.server`. */
+function placeOf(given: string): { readonly file: string; readonly at?: string } {
+  const hash = given.lastIndexOf('#');
+  return hash < 0 || existsSync(given) ? { file: given } : { file: given.slice(0, hash), at: given.slice(hash + 1) };
+}
+
+/** The profile of `--engine-config`, or of the file that a launch line names. */
 async function readConfig(
   given: string,
   named: ReadProfile | null,
   limits: Partial<EngineProfile>,
   signal?: AbortSignal,
 ): Promise<ReadProfile> {
-  const hash = given.lastIndexOf('#');
-  const whole = hash < 0 || existsSync(given);
-  const at = whole ? undefined : given.slice(hash + 1);
-  const text = await read(whole ? given : given.slice(0, hash), signal);
+  const { file, at } = placeOf(given);
+  const text = await read(file, signal);
   if (named !== null && named.profile.engine !== 'trtllm' && !text.trimStart().startsWith('{')) {
     throw new LockstepError(
       'ERR_INPUT_INVALID',

@@ -4,7 +4,7 @@ import { writeDocument } from '../output/index.js';
 import { costTableText, type MeasureCostsOptions, measureCosts } from '../run/index.js';
 import type { HtmlFlags } from './html.js';
 import { interrupts } from './interrupts.js';
-import { modelLimitsSaid } from './model-options.js';
+import { filesOfModel, modelLimitsSaid } from './model-options.js';
 import { checkOutputs, checkWritable, inputsOf } from './outputs.js';
 import { type LimitFlags, limitsOf } from './planner-options.js';
 import { Progress } from './progress.js';
@@ -47,7 +47,7 @@ export async function measure(file: string | undefined, flags: MeasureFlags, com
   }
   const { signal } = interrupts;
   const { out, device } = flags;
-  checkOutputs(inputsOf(flags), { '--out': out });
+  checkOutputs({ ...inputsOf(flags), '--measure': await filesOfModel(flags.measure) }, { '--out': out });
   await checkWritable([out], signal);
   const limits = modelLimitsSaid(limitsOf(flags), command);
   let progress: Progress | undefined;

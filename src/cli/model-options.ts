@@ -9,6 +9,11 @@ import { type PlannerFlags, type PoolFlags, policyOf, pooledLimitsOf } from './p
 /** Limits that follow from a model where they are not given. */
 export const OF_MODEL: readonly string[] = ['maxModelLen', 'numBlocks'];
 
+/** The files that a model is read from. Whoever has no model loads nothing that reads one. */
+export async function filesOfModel(model: string): Promise<readonly string[]> {
+  return (await import('../checkpoint/index.js')).modelFiles(model);
+}
+
 /** Limits without the defaults of the command line for what follows from a model. */
 export function modelLimitsSaid<T extends object>(limits: T, command: Command): Partial<T> {
   const isSaid = ([name, value]: [string, unknown]): boolean =>

@@ -1,5 +1,7 @@
+import path from 'node:path';
+import { MAX_RANKS } from '../config.js';
 import { LockstepError } from '../errors.js';
-import { checkOutput, identityOf } from '../output/index.js';
+import { checkOutput, identityOf, type RankFile, staleRankFiles } from '../output/index.js';
 import { STDIN } from './stdin.js';
 
 /** Options with the files they name; those that are not given are undefined. */
@@ -8,25 +10,44 @@ type NamedFiles = Readonly<Record<string, string | readonly string[] | undefined
 const STANDARD_OUTPUT = 1;
 
 /**
- * Files that options of several commands name, of the flags of any: what is no file, such as the name of a policy or a launch line, matches no output.
+ * Files that options of several commands name, of the flags of any, and the file that the engine of theirs was read from: what is no file,
+ * such as the name of a policy or a launch line, matches no output. Files of models are in `modelFiles`.
  */
-export function inputsOf(flags: object): NamedFiles {
+export function inputsOf(flags: object, engine: { readonly configFile?: string } | null = null): NamedFiles {
   const said = flags as Readonly<Record<string, unknown>>;
-  const fileOf = (name: string, path: (text: string) => string = (text) => text): string | undefined => {
+  const fileOf = (name: string): string | undefined => {
     const text = said[name];
-    return typeof text === 'string' ? path(text) : undefined;
+    return typeof text === 'string' ? text : undefined;
   };
+  const engineConfig = fileOf('engineConfig');
+  const settings = engine?.configFile;
+  const [, shape] = fileOf('costModel')?.match(/:(.*)$/s) ?? [];
   return {
     '--config': fileOf('config'),
-    '--engine': fileOf('engine'),
-    '--engine-config': fileOf('engineConfig', (text) => text.replace(/#[^#]*$/, '')),
-    '--model-config': fileOf('modelConfig'),
-    '--cost-model': fileOf('costModel', (text) => text.slice(text.indexOf(':') + 1)),
+    '--engine': given(fileOf('engine'), engineConfig === undefined ? settings : undefined),
+    '--engine-config': engineConfig === undefined ? [] : given(engineConfig, settings),
+    '--model-config': shapeFiles(fileOf('modelConfig')),
+    '--cost-model': shapeFiles(shape),
     '--cost': fileOf('cost'),
     '--policy': fileOf('policy'),
     '--plan': fileOf('plan'),
     '--trace': fileOf('trace'),
   };
+}
+
+function given(...files: readonly (string | undefined)[]): string[] {
+  return files.filter((file) => file !== undefined);
+}
+
+/** Files that the shape of a model may be read from: the one named, or the config.json of a folder. */
+function shapeFiles(named: string | undefined): string[] {
+  return named === undefined ? [] : [named, path.join(named, 'config.json')];
+}
+
+/** Files of ranks in a folder: a run replaces those of its own ranks, and removes those of others. */
+export function rankFiles(folder: string, fileOf: RankFile): string[] {
+  const all = Array.from({ length: MAX_RANKS }, (_, rank) => fileOf(folder, rank));
+  return [...all, ...staleRankFiles(folder, MAX_RANKS, fileOf)];
 }
 
 /**

@@ -111,7 +111,7 @@ async function planFor(given: string | undefined, asGiven: PlanFlags, command: C
   const source = sourceOf(given, flags);
   const { captureCost, out, html } = flags;
   checkOutputs(
-    { ...inputsOf({ ...flags, trace: undefined }), 'the source': source.file, '--capture-cost': captureCost },
+    { ...inputsOf({ ...flags, trace: undefined }, setting), 'the source': source.file, '--capture-cost': captureCost },
     { '--out': out, '--html': html },
   );
   await checkWritable([out, html], signal);

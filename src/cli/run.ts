@@ -31,8 +31,8 @@ import {
 import { EXIT, exitCodeOf } from './exit.js';
 import { checkHtml, type HtmlFlags, writeHtml } from './html.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
-import { modelLimitsSaid, OF_MODEL } from './model-options.js';
-import { checkOutputs, checkWritable, inputsOf } from './outputs.js';
+import { filesOfModel, modelLimitsSaid, OF_MODEL } from './model-options.js';
+import { checkOutputs, checkWritable, inputsOf, rankFiles } from './outputs.js';
 import type { PlannerFlags, PoolFlags } from './planner-options.js';
 import { StepProgress } from './progress.js';
 import { RankOut, rankOutFile } from './rank-out.js';
@@ -90,7 +90,7 @@ export async function run(flags: RunFlags, command: Command): Promise<void> {
     if (flags.rankOut !== undefined) throw onlyMpi();
     const setting = await engineSettingOf(flags, command);
     const ranked = withEngineRanks(flags, setting, command);
-    checkFiles(ranked, []);
+    await checkFiles(ranked, setting);
     const served = await prepare(ranked, setting, true, command);
     const work = (control: RunControl): Promise<RunSummary> => runWorkload(served.requests, served.options, control);
     await print(await watched(served, ranked, work), ranked, command);
@@ -101,7 +101,7 @@ export async function run(flags: RunFlags, command: Command): Promise<void> {
 async function runProcess(flags: RunFlags, command: Command): Promise<void> {
   const { rank, size } = startMpi();
   speakAsRank(rank);
-  checkFiles(flags, flags.rankOut === undefined ? [] : [rankOutFile(flags.rankOut, rank)]);
+  await checkFiles(flags, null);
   const out = flags.rankOut === undefined ? null : new RankOut(flags.rankOut, { rank, processes: size });
   try {
     if (flags.trace === STDIN) throw noStdin();
@@ -110,6 +110,7 @@ async function runProcess(flags: RunFlags, command: Command): Promise<void> {
     const said = command.getOptionValueSource('ranks') === 'default' ? {} : { ranks: flags.ranks };
     const { ranks } = mpiRunOptions({ tensorParallelSize, ...said });
     const setting = await engineSettingOf(flags, command);
+    await checkFiles(flags, setting);
     const served = await prepare({ ...flags, ranks }, setting, rank === 0, command);
     const work = async (control: RunControl): Promise<RunSummary> => {
       const { report, summary } = await runMpiRank(served.requests, served.options, control);
@@ -182,17 +183,20 @@ interface Served {
   readonly plan: CapturePlan;
 }
 
-/** Checks that no output is an input or another output; `rankOuts` are files of `--rank-out`. Errors: ERR_CONFIG_INVALID. */
-function checkFiles(flags: RunFlags, rankOuts: readonly string[]): void {
-  const { planOut, stepLog, captureLog, record, ranks, html } = flags;
-  checkOutputs(inputsOf(flags), {
-    '--plan-out': planOut,
-    '--step-log': stepLog,
-    '--capture-log': captureLog,
-    '--html': html,
-    '--record': record === undefined ? [] : Array.from({ length: ranks }, (_, rank) => recordingFile(record, rank)),
-    '--rank-out': rankOuts,
-  });
+/** Checks that no output, of any rank, is an input or another output. Errors: ERR_CONFIG_INVALID. */
+async function checkFiles(flags: RunFlags, setting: EngineSetting | null): Promise<void> {
+  const { planOut, stepLog, captureLog, record, rankOut, html, model } = flags;
+  checkOutputs(
+    { ...inputsOf(flags, setting), '--model': model === undefined ? [] : await filesOfModel(model) },
+    {
+      '--plan-out': planOut,
+      '--step-log': stepLog,
+      '--capture-log': captureLog,
+      '--html': html,
+      '--record': record === undefined ? [] : rankFiles(record, recordingFile),
+      '--rank-out': rankOut === undefined ? [] : rankFiles(rankOut, rankOutFile),
+    },
+  );
 }
 
 /** Reads what the flags name and checks every option. `writes`: whether this process writes the plan and the logs. */

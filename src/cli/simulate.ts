@@ -50,9 +50,9 @@ async function run(flags: SimulateFlags, command: Command): Promise<void> {
   checkHtml(flags);
   const { signal } = interrupts;
   const { plan: planPath, stepsOut, html } = flags;
-  checkOutputs(inputsOf(flags), { '--steps-out': stepsOut, '--html': html });
   const planFile = planPath === undefined ? undefined : await readPlanFile(planPath, { signal });
   const setting = await engineSetting(flags, command, signal);
+  checkOutputs(inputsOf(flags, setting), { '--steps-out': stepsOut, '--html': html });
   const policyGiven = await enginePolicy(flags, setting, planFile?.policy, signal);
   const engine = profileFor(policyGiven, setting, flags);
   const ladder = ladderGiven(flags, setting, command);

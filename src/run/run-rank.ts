@@ -1,5 +1,4 @@
-import { readdirSync, rmSync } from 'node:fs';
-import path from 'node:path';
+import { rmSync } from 'node:fs';
 import {
   type DecisionCounts,
   type RunProgress,
@@ -18,7 +17,7 @@ import {
 } from '../execution/index.js';
 import { LogWriter } from '../formats/index.js';
 import { loadModules } from '../memory/index.js';
-import type { OpenOutput } from '../output/index.js';
+import { type OpenOutput, staleRankFiles } from '../output/index.js';
 import { StepPlanner } from '../planner/index.js';
 import type { Collective } from '../ranks/index.js';
 import { openRecorder, recordingFile, type StepRecorder } from '../recorder/index.js';
@@ -210,11 +209,8 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
 /** The recorder of a rank in a folder. Rank 0 removes what an earlier run of more ranks left there. */
 function recorderIn(folder: string, planner: StepPlanner, run: number): StepRecorder {
   const recorder = openRecorder({ planner, path: recordingFile(folder, planner.rank), run });
-  if (planner.rank > 0) return recorder;
-  for (const name of readdirSync(folder)) {
-    const rank = Number(/^rank-(\d+)\.rec$/.exec(name)?.[1] ?? -1);
-    if (rank >= planner.ranks) rmSync(path.join(folder, name), { force: true });
-  }
+  const stale = planner.rank > 0 ? [] : staleRankFiles(folder, planner.ranks, recordingFile);
+  for (const file of stale) rmSync(file, { force: true });
   return recorder;
 }
 

@@ -189,10 +189,10 @@ describe('a page is refused before work is done', () => {
       ['plan', '--requests', '5', '--config', file('c.json'), '--html', file('c.json')],
       '--config',
     ],
-    ['an engine', ['audit', '--engine', file('c.json'), '--html', file('c.json')], '--engine'],
+    ['an engine', ['audit', '--engine', file('e.json'), '--html', file('e.json')], '--engine'],
     [
       'the configuration of an engine',
-      ['audit', '--engine-config', `${file('c.json')}#a`, '--html', file('c.json')],
+      ['audit', '--engine-config', `${file('e.yaml')}#a`, '--html', file('e.yaml')],
       '--engine-config',
     ],
     [
@@ -208,6 +208,8 @@ describe('a page is refused before work is done', () => {
   ])('%s', (_what, args, named) => {
     writeFileSync(file('in.csv'), 'x');
     writeFileSync(file('c.json'), '{}');
+    const engines = { 'e.json': '{"engine": "vllm"}', 'e.yaml': 'a:\n  cuda_graph_config:\n    max_batch_size: 8\n' };
+    for (const [name, text] of Object.entries(engines)) writeFileSync(file(name), text);
     rmSync(file('link.html'), { force: true });
     symlinkSync(file('in.csv'), file('link.html'));
     const { status, stderr, stdout } = cli(args);
@@ -216,6 +218,7 @@ describe('a page is refused before work is done', () => {
     expect(stdout).toBe('');
     expect(readFileSync(file('in.csv'), 'utf8')).toBe('x');
     expect(readFileSync(file('c.json'), 'utf8')).toBe('{}');
+    for (const [name, text] of Object.entries(engines)) expect(readFileSync(file(name), 'utf8')).toBe(text);
     expect(readdirSync(folder).filter((name) => ['a', 'm.html', 'nowhere'].includes(name))).toEqual([]);
   });
 });

@@ -4,6 +4,7 @@ import {
   chmodSync,
   existsSync,
   linkSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -27,7 +28,7 @@ const TRACE =
 const GOOD = 'what was there\n';
 
 beforeEach(() => {
-  for (const name of readdirSync(folder)) rmSync(at(name));
+  for (const name of readdirSync(folder)) rmSync(at(name), { recursive: true });
   writeFileSync(at('trace.csv'), TRACE);
   writeFileSync(at('good'), GOOD);
 });
@@ -151,16 +152,53 @@ describe('an output', () => {
     ['plan', ['hard', '--out', 'link']],
     ['run', ['--requests', '2', '--step-log', 'dangling', '--plan-out', 'new']],
     ['run', ['--requests', '2', '--ranks', '3', '--step-log', 'rank-2.rec', '--record', '.']],
+    ['run', ['--requests', '2', '--ranks', '2', '--step-log', 'rank-9.rec', '--record', '.']],
   ])('that is an input or another output is refused: %s %j', (command, args) => {
     symlinkSync(at('trace.csv'), at('link'));
     symlinkSync('new', at('dangling'));
     linkSync(at('trace.csv'), at('hard'));
-    const names = ['trace.csv', 'link', 'new', 'hard', 'dangling', 'rank-2.rec', '.'];
+    const names = ['trace.csv', 'link', 'new', 'hard', 'dangling', 'rank-2.rec', 'rank-9.rec', '.'];
     const named = args.map((text) => (names.includes(text) ? at(text) : text));
     const { status, stdout, stderr } = cli([command, ...named]);
     expect([status, stdout]).toEqual([2, '']);
     expect(stderr).toMatch(/is the file of .* too, and would replace it; give another/);
     expect(readFileSync(at('trace.csv'), 'utf8')).toBe(TRACE);
+  });
+
+  it.each([
+    ['run', ['--model', 'm', '--step-log', 'm/weights.safetensors']],
+    ['run', ['--model', 'm', '--plan-out', 'm/config.json']],
+    ['run', ['--model', 'm', '--capture-log', 'blob']],
+    ['run', ['--model', 'm', '--html', 'm/generation_config.json']],
+    ['plan', ['--measure', 'm', '--out', 'm/config.json']],
+    ['plan', ['--cost-model', 'h100', '--model-config', 'm', '--out', 'm/config.json']],
+    ['plan', ['--cost-model', 'h100:./m/', '--out', 'm/config.json']],
+    ['simulate', ['--cost-model', 'h100', '--model-config', 'm', '--steps-out', 'm/config.json']],
+    ['simulate', ['--engine', 'trtllm-serve m --extra_llm_api_options m/engine.yaml', '--steps-out', 'm/engine.yaml']],
+    ['run', ['--engine', 'trtllm-serve m --extra_llm_api_options m/engine.yaml', '--step-log', 'm/engine.yaml']],
+    ['run', ['--trace', 'm/rank-3.rec', '--ranks', '2', '--tensor-parallel-size', '2', '--record', 'm']],
+    ['run', ['--trace', 'm/rank-9.rec', '--ranks', '2', '--record', 'm']],
+  ])('that lies among what a folder is read for is refused: %s %j', (command, args) => {
+    mkdirSync(at('m'));
+    const names = ['config.json', 'weights.safetensors', 'rank-3.rec', 'rank-9.rec'];
+    for (const name of names) writeFileSync(at(`m/${name}`), TRACE);
+    writeFileSync(at('m/engine.yaml'), 'cuda_graph_config:\n  max_batch_size: 8\n');
+    writeFileSync(at('blob'), TRACE);
+    symlinkSync(at('blob'), at('m/other.safetensors'));
+    const { status, stdout, stderr } = cli(
+      [command, ...args].map((text) => text.replace(/(^|[ :])(?:\.\/)?(m|blob)($|[ /])/g, `$1${folder}/$2$3`)),
+    );
+    expect([status, stdout], stderr).toEqual([2, '']);
+    expect(stderr).toMatch(/is the file of .* too, and would replace it; give another/);
+    for (const name of [...names.map((each) => `m/${each}`), 'blob'])
+      expect(readFileSync(at(name), 'utf8')).toBe(TRACE);
+  });
+
+  it("may lie in a model's folder where the model is not read from it", () => {
+    mkdirSync(at('m'));
+    const { stderr } = cli(['run', '--model', at('m'), '--requests', '2', '--plan-out', at('m/plan.json')]);
+    expect(stderr).toContain(`${at('m')}/config.json`);
+    expect(stderr).not.toContain('would replace it');
   });
 
   it('that is the file of standard input or output is refused', () => {
