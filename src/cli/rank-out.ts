@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { LockstepError } from '../errors.js';
-import { writeDocument, writeRefusal } from '../output/index.js';
+import { lockBeside, staleRankFiles, writeDocument, writeRefusal } from '../output/index.js';
 import type { RankReport } from '../run/index.js';
 
 /** The file of a rank in the folder of `--rank-out`. */
@@ -11,19 +11,22 @@ export function rankOutFile(folder: string, rank: number): string {
 
 /**
  * What one process of a run leaves in the folder of `--rank-out`: `rank-N.json`, with its report or with the error that ended it. It
- * appears whole, and not at all if the process was killed; the file of an earlier run goes first.
+ * appears whole, and not at all if the process was killed; the file of an earlier run goes first, and by rank 0 those of ranks that this
+ * run does not have. Until the process ends no other run writes it.
  */
 export class RankOut {
   readonly #path: string;
   readonly #place: { readonly rank: number; readonly processes: number };
 
-  /** Errors: ERR_INPUT_INVALID for a folder that cannot be made. */
+  /** Errors: ERR_INPUT_INVALID for a folder that cannot be made, or that another run writes. */
   constructor(folder: string, place: { readonly rank: number; readonly processes: number }) {
     this.#place = place;
     this.#path = rankOutFile(folder, place.rank);
     try {
       mkdirSync(folder, { recursive: true });
-      rmSync(this.#path, { force: true });
+      lockBeside(this.#path);
+      const stale = place.rank > 0 ? [] : staleRankFiles(folder, place.processes, rankOutFile);
+      for (const file of [this.#path, ...stale]) rmSync(file, { force: true });
     } catch (cause) {
       throw writeRefusal(this.#path, cause);
     }

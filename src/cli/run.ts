@@ -18,7 +18,7 @@ import {
 import { grouped } from '../text.js';
 import { type AdmissionLimits, type RequestTable, scalePrompts, traceFacts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
-import { speakAsRank } from './describe.js';
+import { describe, speakAsRank } from './describe.js';
 import {
   type EngineSetting,
   enginePolicy,
@@ -103,6 +103,8 @@ async function runProcess(flags: RunFlags, command: Command): Promise<void> {
   speakAsRank(rank);
   await checkFiles(flags, null);
   const out = flags.rankOut === undefined ? null : new RankOut(flags.rankOut, { rank, processes: size });
+  let ended = false;
+  let unwritten: unknown;
   try {
     if (flags.trace === STDIN) throw noStdin();
     const { tensorParallelSize } = flags;
@@ -114,15 +116,26 @@ async function runProcess(flags: RunFlags, command: Command): Promise<void> {
     const served = await prepare({ ...flags, ranks }, setting, rank === 0, command);
     const work = async (control: RunControl): Promise<RunSummary> => {
       const { report, summary } = await runMpiRank(served.requests, served.options, control);
-      await out?.finished(report);
+      ended = true;
+      // A summary does not wait for a disk that has room.
+      await out?.finished(report).catch((error) => {
+        unwritten = error;
+      });
       return summary;
     };
     if (rank === 0) await print(await watched(served, flags, work), flags, command);
     else settle(await work({ signal: interrupts.signal }), served);
   } catch (error) {
-    await out?.failed(error);
+    if (!ended) await out?.failed(error).catch(tell);
+    if (unwritten !== undefined) tell(unwritten);
     throw error;
   }
+  if (unwritten !== undefined) throw unwritten;
+}
+
+/** Says what is wrong beside the error that the command ends with. */
+function tell(error: unknown): void {
+  process.stderr.write(`${describe(error)}\n`);
 }
 
 async function print(ran: Ran, flags: RunFlags, command: Command): Promise<void> {

@@ -1,5 +1,6 @@
 export { checkOutput } from './check-output.js';
 export { writeDocument } from './document.js';
+export { lockBeside } from './file-lock.js';
 export { GrowingFile } from './growing-file.js';
 export { LineWriter } from './line-writer.js';
 export type { OpenOutput } from './open-output.js';

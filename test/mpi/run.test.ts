@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -209,6 +209,68 @@ describe.skipIf(!HAS_MPI)('lockstep run --transport mpi', () => {
     expect(ranks[1]).toBeUndefined();
     for (const left of ranks.filter((_, rank) => rank !== 1))
       expect(left).toMatchObject({ error: { code: 'ERR_RANK_LOST', details: { rank: 1 } } });
+  });
+});
+
+describe.skipIf(!HAS_MPI)('the folder of --rank-out', () => {
+  const jobIn = (
+    size: number,
+    out: string,
+    args: readonly string[],
+    watch: (given: JobInHand) => void,
+  ): Promise<JobResult> =>
+    runJob(size, [main, 'run', '--transport', 'mpi', '--rank-out', out, '--timeout', '60000', ...args], { watch });
+  const left = (out: string): unknown[] =>
+    readdirSync(out)
+      .filter((name) => name.endsWith('.json'))
+      .sort()
+      .map((name) => [name, JSON.parse(readFileSync(path.join(out, name), 'utf8')).processes]);
+
+  it('is refused to a second job, and holds nothing of an earlier one of more processes', async () => {
+    const out = path.join(folder, 'shared');
+    const rank = (of: number, size: number): [string, number] => [`rank-${of}.json`, size];
+    const short = ['--requests', '5'];
+    const nothing = (): void => undefined;
+    expect((await jobIn(3, out, short, nothing)).status).toBe(0);
+    expect(left(out)).toEqual([rank(0, 3), rank(1, 3), rank(2, 3)]);
+    let second: Promise<JobResult> | undefined;
+    const watch = whenItRuns((given) => {
+      second = jobIn(1, out, short, nothing);
+      void second.then(() => process.kill(given.mpirun, 'SIGTERM'));
+    });
+    const ran = await jobIn(2, out, ['--requests', '20000'], watch);
+    expect(await second).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/rank-0\.json is being written by process \d+; wait for its end/),
+    });
+    expect(ran.stdout).toContain('Interrupted after ');
+    expect(left(out)).toEqual([rank(0, 2), rank(1, 2)]);
+  });
+
+  it('that cannot be written hides neither who was lost nor the summary', async () => {
+    const out = path.join(folder, 'gone');
+    const lost = await jobIn(
+      3,
+      out,
+      ['--requests', '20000'],
+      whenItRuns((given) => {
+        rmSync(out, { recursive: true });
+        process.kill(ranksOf(given)[1], 'SIGKILL');
+      }),
+    );
+    expect(lost.stderr).toMatch(/rank-0\.json cannot be written/);
+    expect(lost.stderr).toMatch(/\(rank 0\): Rank 1 .*\[ERR_RANK_LOST\]/);
+    const ended = await jobIn(
+      2,
+      out,
+      ['--requests', '20000'],
+      whenItRuns((given) => {
+        rmSync(out, { recursive: true });
+        process.kill(given.mpirun, 'SIGTERM');
+      }),
+    );
+    expect(ended.stdout).toContain('Interrupted after ');
+    expect(ended.stderr).toMatch(/rank-0\.json cannot be written/);
   });
 });
 
