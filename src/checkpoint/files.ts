@@ -39,8 +39,10 @@ function statOf(file: string): Stats | undefined {
 export function withFile<T>(file: string, use: (open: OpenFile) => T): T {
   let descriptor = -1;
   try {
+    const found = statOf(file);
+    if (found === undefined) throw missing(file, 'file');
     // A pipe would keep the process inside the kernel.
-    if (!isFile(file)) throw missing(file, 'file');
+    if (!found.isFile()) throw new Error('it is a folder, a pipe or a device, and no file');
     descriptor = openSync(file, 'r');
     const { size } = fstatSync(descriptor);
     return use({ file, size, read: (into, offset) => fill(file, descriptor, into, offset) });

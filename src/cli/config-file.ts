@@ -3,13 +3,14 @@ import { type Command, InvalidArgumentError, type Option } from 'commander';
 import { LockstepError, shown } from '../errors.js';
 import { allCommands } from './commands.js';
 import { COMMON, configSchema, isRepeated, type Schema, settableOptions } from './config-schema.js';
+import { interrupts } from './interrupts.js';
 import { meant } from './suggest.js';
 
 type Section = Readonly<Record<string, unknown>>;
 
 /**
  * The arguments with what the file of `--config` says as flags behind the command's name, so that flags given there come later and
- * override it. Without `--config` the arguments as they are. Errors: ERR_INPUT_INVALID, ERR_CONFIG_INVALID.
+ * override it. Without `--config` the arguments as they are. Errors: ERR_INPUT_INVALID, ERR_CONFIG_INVALID, ERR_ABORTED.
  */
 export async function withConfig(program: Command, args: readonly string[]): Promise<string[]> {
   const [name = '', ...rest] = args;
@@ -58,7 +59,7 @@ function fileIn(args: readonly string[]): string | undefined {
 
 async function readConfig(file: string, command: Command): Promise<Readonly<Record<string, Section>>> {
   const { readWhole } = await import('../input/index.js');
-  const text = await readWhole(file);
+  const text = await readWhole(file, { signal: interrupts.signal });
   let found: unknown;
   try {
     found = JSON.parse(text);

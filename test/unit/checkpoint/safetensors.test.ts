@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -101,6 +102,14 @@ describe('one file', () => {
     expect(() => checkpoint.tensor('a', [2])).toThrow(refused('"a"', '8 bytes'));
     rmSync(path.join(directory, 'model.safetensors'));
     expect(() => checkpoint.tensor('a', [2])).toThrow(refused('cannot be read'));
+  });
+
+  test('is called what it is where it is no file', () => {
+    const directory = folder({ 'model.safetensors': '' });
+    rmSync(path.join(directory, 'config.json'));
+    expect(() => openCheckpoint(directory)).toThrow(refused('config.json', 'there is no such file'));
+    execFileSync('mkfifo', [path.join(directory, 'config.json')]);
+    expect(() => openCheckpoint(directory)).toThrow(refused('config.json', 'it is a folder, a pipe or a device'));
   });
 
   const A = entry('F32', [2], 0, 8);

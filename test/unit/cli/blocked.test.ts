@@ -65,6 +65,7 @@ describe('a command that waits for the other end of a pipe', () => {
     ['plan', '--log'],
     ['plan', '--capture-cost'],
     ['explain', '--plan'],
+    ['run', '--config'],
     ['replay'],
   ])('to read it ends on SIGTERM: %s %s', async (...args) => {
     const child = await started(['dist/cli/main.js', ...args, pipe], holdsPipe);
