@@ -4,6 +4,7 @@ import { LockstepError, shown } from '../errors.js';
 import { allCommands } from './commands.js';
 import { COMMON, configSchema, isRepeated, type Schema, settableOptions } from './config-schema.js';
 import { interrupts } from './interrupts.js';
+import { beforeEnd, isGiven } from './line.js';
 import { meant } from './suggest.js';
 
 type Section = Readonly<Record<string, unknown>>;
@@ -30,13 +31,6 @@ export async function withConfig(program: Command, args: readonly string[]): Pro
   return [name, ...flags, ...rest];
 }
 
-/** Whether an option is among the arguments before `--`. */
-function isGiven({ long, short }: Option, args: readonly string[]): boolean {
-  const end = args.indexOf('--');
-  const own = end < 0 ? args : args.slice(0, end);
-  return own.some((arg) => arg === long || arg === short || arg.startsWith(`${long}=`));
-}
-
 /** Whether two options are one, or cannot be given together. */
 function excludes(given: Option, option: Option): boolean {
   const [one, other] = [given.attributeName(), option.attributeName()];
@@ -50,8 +44,7 @@ function conflictsOf(option: Option): readonly string[] {
 
 /** The last `--config FILE` or `--config=FILE` before `--`. */
 function fileIn(args: readonly string[]): string | undefined {
-  const end = args.indexOf('--');
-  const own = end < 0 ? args : args.slice(0, end);
+  const own = beforeEnd(args);
   const at = own.findLastIndex((arg) => arg === '--config' || arg.startsWith('--config='));
   if (at < 0) return undefined;
   return own[at] === '--config' ? own[at + 1] : own[at]?.slice('--config='.length);

@@ -13,6 +13,7 @@ import { type CostFlags, costSourceOf } from './cost-options.js';
 import type { EngineFlags } from './engine-options.js';
 import { EXIT } from './exit.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
+import { isGiven } from './line.js';
 import { limitsOf, type PlannerFlags, policyOf } from './planner-options.js';
 import { logReport, recordingRows, recordingsReport } from './replay-report.js';
 import { shadow } from './shadow.js';
@@ -27,7 +28,7 @@ export async function replay(paths: readonly string[], flags: ReplayFlags, comma
   await unlessInterrupted(async () => {
     const [only] = paths;
     if (paths.length === 1 && factsOf(only as string)?.isDirectory() === true)
-      return await replayFolder(only as string, flags);
+      return await replayFolder(only as string, flags, command);
     const files = paths.flatMap(filesOf);
     if (files.length === 0) {
       throw new LockstepError(
@@ -37,7 +38,7 @@ export async function replay(paths: readonly string[], flags: ReplayFlags, comma
       );
     }
     const recorded = await Promise.all(files.map(beginsAsRecording));
-    if (recorded.every((is) => is)) return await replayRecordings(files, flags);
+    if (recorded.every((is) => is)) return await replayRecordings(files, flags, command);
     if (recorded.some((is) => is) || files.length > 1) {
       const others = files.filter((_, index) => recorded[index] !== true);
       throw new LockstepError(
@@ -52,8 +53,28 @@ export async function replay(paths: readonly string[], flags: ReplayFlags, comma
   });
 }
 
+/** Options that recordings have too. */
+const SHOWING = ['--json', '--output', '--config'];
+
+/**
+ * Refuses options on the command line that say how a log is decided. What a file of `--config` says for any command may stand there for logs.
+ * Errors: ERR_CONFIG_INVALID.
+ */
+function checkNoneOfLog(command: Command): void {
+  const options = command.options
+    .filter((option) => !SHOWING.includes(option.long as string) && isGiven(option, process.argv.slice(2)))
+    .map(({ long }) => long as string);
+  if (options.length === 0) return;
+  throw new LockstepError(
+    'ERR_CONFIG_INVALID',
+    `${options.join(', ')}: recordings hold how their steps were decided, and only a log is decided by options; leave ${options.length > 1 ? 'them' : 'it'} out, or give a log`,
+    { options },
+  );
+}
+
 /** Replays what can be read in a folder: the ranks of the other files are missing, and stderr says why. */
-async function replayFolder(folder: string, flags: ReplayFlags): Promise<void> {
+async function replayFolder(folder: string, flags: ReplayFlags, command: Command): Promise<void> {
+  checkNoneOfLog(command);
   const recordings: Recording[] = [];
   for (const file of filesOf(folder)) {
     try {
@@ -75,7 +96,8 @@ async function replayFolder(folder: string, flags: ReplayFlags): Promise<void> {
   await report(recordings, flags);
 }
 
-async function replayRecordings(files: readonly string[], flags: ReplayFlags): Promise<void> {
+async function replayRecordings(files: readonly string[], flags: ReplayFlags, command: Command): Promise<void> {
+  checkNoneOfLog(command);
   const recordings: Recording[] = [];
   for (const file of files) recordings.push(await readRecording(file));
   await report(recordings, flags);

@@ -1,8 +1,9 @@
 import { RawRules } from '../agreement/index.js';
 import { LockstepError } from '../errors.js';
-import { DECISION_WORDS, indexOf, VOTE_WORDS } from '../layout/index.js';
+import { indexOf, VOTE_WORDS } from '../layout/index.js';
 import type { PlannerModules } from '../memory/index.js';
 import type { Recording } from '../recorder/index.js';
+import { splitDecision } from './predecessors.js';
 
 /** What the rules make of the tables of a recording. */
 export interface Rederived {
@@ -64,13 +65,4 @@ function decided(rules: RawRules, step: number, previous: Int32Array | undefined
   return { words: decision.words.slice(), hash: rules.rules.hashDecision(decision.words.byteOffset) };
 }
 
-/** A decision before `step` of which that one can remember no more than that it has micro-batches. */
-function splitDecision(rules: RawRules, step: number): Int32Array {
-  const words = new Int32Array(rules.decision.words.length);
-  words[D.step] = step - 1;
-  words[D.parts] = rules.policy.ubatches;
-  return words;
-}
-
-const D = indexOf(DECISION_WORDS);
 const PLAN_HASH: number = indexOf(VOTE_WORDS).planHash;

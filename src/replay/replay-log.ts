@@ -15,6 +15,7 @@ import { ENUMS, FACT_WORDS, VOTE_WORDS, word } from '../layout/index.js';
 import { loadModules } from '../memory/index.js';
 import type { Policy } from '../policy/index.js';
 import { type LogObject, LogReader, type TraceSource } from '../workload/index.js';
+import { type Predecessor, Predecessors } from './predecessors.js';
 
 /** How the steps of a log are to be decided. */
 export interface ReplayOptions {
@@ -83,7 +84,8 @@ export interface ReplayedLog {
 /**
  * Decides every step of a log again under a policy and a plan. A line is `{step, rows[], decision?}`: rows are votes as a step log has
  * them, or facts that an engine logged (`tokens`, `prefillRequests`, `decodeRequests`, and what else of them it knows). Votes of
- * this very plan are taken word by word; all others are cast anew from the facts in them. Errors: ERR_INPUT_INVALID naming file and
+ * this very plan are taken word by word; all others are cast anew from the facts in them. Where a policy remembers the decision before and the log
+ * lacks it, a logged decision has to follow from one that there can have been. Errors: ERR_INPUT_INVALID naming file and
  * line, ERR_CONFIG_INVALID, ERR_ABORTED.
  */
 export async function replayLog(source: TraceSource, options: ReplayOptions): Promise<ReplayedLog> {
@@ -118,10 +120,8 @@ class LogReplay {
   lines = 0;
   readonly #rules: RawRules;
   readonly #cost: (tokens: number) => number | undefined;
-  readonly #remembers: boolean;
   readonly #reasons: Partial<Record<ReasonCode, number>> = {};
-  readonly #previous: Int32Array;
-  #hasPrevious = false;
+  readonly #predecessors: Predecessors;
   #steps = 0;
   #graphSteps = 0;
   #compared = 0;
@@ -132,11 +132,10 @@ class LogReplay {
   #loggedExact = 0;
   #loggedPadded = 0;
 
-  constructor(rules: RawRules, { policy, cost }: ReplayOptions) {
+  constructor(rules: RawRules, { cost }: ReplayOptions) {
     this.#rules = rules;
     this.#cost = cost ?? ((tokens) => tokens);
-    this.#remembers = policy.ubatchHysteresis > 0;
-    this.#previous = new Int32Array(rules.decision.words.length);
+    this.#predecessors = new Predecessors(rules);
   }
 
   take(value: LogObject, rows: readonly LogObject[], line: number, refuse: RefuseLine): void {
@@ -150,10 +149,20 @@ class LogReplay {
       this.#vote(rank, row, line, refuse);
       (rules.rows[rank] as Int32Array)[STEP] = step;
     }
-    const decision = this.#resolve(step, line, refuse);
-    this.#previous.set(decision.words);
-    this.#hasPrevious = true;
-    const { run, reason, maxTokens, paddedTokens } = decision;
+    const at = typeof value.step === 'number' ? value.step : null;
+    const logged = typeof value.decision === 'object' ? (value.decision as LogObject | null) : null;
+    const choices = this.#predecessors.before(step, at).map((previous) => {
+      const decision = this.#resolve(step, previous, line, refuse);
+      const derived = decision.snapshot();
+      return { words: decision.words.slice(), derived, differs: logged === null ? null : difference(logged, derived) };
+    });
+    // Which of them it was, a logged decision may say; where it is none of them, any may have been.
+    const agreeing = choices.filter(({ differs }) => differs === null);
+    const kept = agreeing.length > 0 ? agreeing : choices;
+    const [{ derived, differs }] = kept;
+    const words = kept.map((choice) => choice.words);
+    this.#predecessors.after(at, words);
+    const { run, reason, maxTokens, paddedTokens } = derived;
     this.#reasons[reason] = (this.#reasons[reason] ?? 0) + 1;
     if (!PARK_REASONS.includes(reason)) this.#steps++;
     if (run === 'full' || run === 'piecewise') {
@@ -161,10 +170,11 @@ class LogReplay {
       this.#exact += this.#cost(maxTokens) ?? 0;
       this.#padded += this.#cost(paddedTokens) ?? 0;
     }
-    const logged = value.decision;
-    if (typeof logged !== 'object' || logged === null) return;
-    const at = typeof value.step === 'number' ? value.step : step;
-    this.#compare(logged as LogObject, decision.snapshot(), at, line);
+    if (logged === null) return;
+    this.#count(logged, derived);
+    if (differs === null) return;
+    this.#different++;
+    this.#first ??= { line, step: at ?? step, differs };
   }
 
   summary(): Omit<ReplayedLog, 'complete' | 'incomplete'> {
@@ -185,9 +195,9 @@ class LogReplay {
   }
 
   /** A table that the rules refuse is a mistake of the log: of this line. */
-  #resolve(step: number, line: number, refuse: RefuseLine): DecisionView {
+  #resolve(step: number, previous: Predecessor, line: number, refuse: RefuseLine): DecisionView {
     try {
-      return this.#rules.resolve(step, this.#remembers && this.#hasPrevious ? this.#previous : undefined);
+      return this.#rules.resolve(step, previous);
     } catch (error) {
       if (!(error instanceof LockstepError)) throw error;
       const { word = 'rows', values } = error.details as { word?: string; values?: unknown };
@@ -239,10 +249,9 @@ class LogReplay {
     rules.vote(rank, facts, { ...intent, graphVeto: number('graphVeto', 0), ubatchVeto: number('ubatchVeto', 0) });
   }
 
-  /** Compares what both say; an engine may have logged a part of it. */
-  #compare(logged: LogObject, derived: DecisionValue, step: number, line: number): void {
+  /** Counts a logged decision, and what it pads. */
+  #count(logged: LogObject, { maxTokens }: DecisionValue): void {
     this.#compared++;
-    const { maxTokens } = derived;
     if ((logged.run === 'full' || logged.run === 'piecewise') && typeof logged.paddedTokens === 'number') {
       const [exact, padded] = [this.#cost(maxTokens), this.#cost(logged.paddedTokens)];
       // A size beyond the cost table has no cost.
@@ -251,14 +260,6 @@ class LogReplay {
         this.#loggedPadded += padded;
       }
     }
-    const differs: Record<string, { logged: unknown; derived: unknown }> = {};
-    for (const name of COMPARED) {
-      if (!(name in logged) || same(logged[name], derived[name])) continue;
-      differs[name] = { logged: logged[name], derived: derived[name] };
-    }
-    if (Object.keys(differs).length === 0) return;
-    this.#different++;
-    this.#first ??= { line, step, differs };
   }
 
   get rules(): RawRules {
@@ -276,6 +277,13 @@ const COMPARED = [
   'parts',
   'leave',
 ] as const satisfies readonly (keyof DecisionValue)[];
+
+/** In what the two differ; null where in nothing. An engine may have logged a part of a decision. */
+function difference(logged: LogObject, derived: DecisionValue): LogDifference['differs'] | null {
+  const names = COMPARED.filter((name) => name in logged && !same(logged[name], derived[name]));
+  if (names.length === 0) return null;
+  return Object.fromEntries(names.map((name) => [name, { logged: logged[name], derived: derived[name] }]));
+}
 
 function same(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b);

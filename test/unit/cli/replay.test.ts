@@ -36,6 +36,20 @@ describe('lockstep replay', () => {
       /^1 of 2 ranks recorded, .*\n.*\n +missing +rank 0/,
     );
 
+    for (const [flags, named] of [
+      [['--policy', 'nope'], '--policy'],
+      [['--engine=vllm-v1', '--no-twins'], '--no-twins, --engine'],
+    ] as const) {
+      for (const paths of [[records], [path.join(records, 'rank-0.rec')]]) {
+        const { status, stdout, stderr } = cli(['replay', ...paths, ...flags]);
+        expect([status, stdout]).toEqual([2, '']);
+        expect(stderr).toContain(`${named}: recordings hold how their steps were decided`);
+      }
+    }
+    const config = place('config.json');
+    writeFileSync(config, JSON.stringify({ common: { maxNumSeqs: 8 }, replay: { ladder: [1, 2] } }));
+    expect(cli(['replay', records, '--config', config]).status).toBe(0);
+
     const again = cli(['replay', log, '--json']);
     expect(again.status).toBe(0);
     expect(json(again)).toMatchObject({ kind: 'step-log', ranks: 2, steps, different: 0, policy: 'lockstep' });

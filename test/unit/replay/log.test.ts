@@ -20,9 +20,12 @@ function fileOf(lines: readonly object[], end?: number): string {
   return file;
 }
 
-async function simulated(options: SimulateOptions): Promise<{ lines: object[]; summary: SimulateSummary }> {
+async function simulated(
+  options: SimulateOptions,
+  given = requests,
+): Promise<{ lines: object[]; summary: SimulateSummary }> {
   const lines: object[] = [];
-  const summary = await simulate(requests, options, {
+  const summary = await simulate(given, options, {
     onSpan: (span) => {
       for (const line of spanLines(span)) lines.push(line);
     },
@@ -79,6 +82,30 @@ describe('a step log', () => {
     expect(at).toBeGreaterThanOrEqual(0);
     expect(found.first?.line).toBe(at + 1);
     expect(found.different).toBeGreaterThan(0);
+  });
+
+  it('without its beginning, or without some of its steps, differs only where no step before can have led to it', async () => {
+    const keeping = { ubatches: 2, ubatchThresholdDecode: 16, ubatchThresholdPrefill: 512, ubatchHysteresis: 8 };
+    const options = { ranks: 2, policy: policyWith(keeping), ladder: 'vllm' };
+    const { lines } = await simulated(options, generateWorkload({ requests: 300 }));
+    const decisionOf = (line: object | undefined): { parts: readonly object[] } =>
+      (line as { decision: { parts: readonly object[] } }).decision;
+    const cuts = lines.flatMap((_, at) => (at > 0 && decisionOf(lines[at - 1]).parts.length > 1 ? [at] : []));
+    // Some follow from micro-batches alone.
+    let remembering = 0;
+    for (const at of cuts.filter((_, index) => index % 10 === 0)) {
+      const found = await replayed(lines.slice(at, at + 3), options);
+      expect(found.first, `from line ${at + 1} on`).toBeNull();
+      const begins = [{ ...lines[at], step: 0 }];
+      remembering += (await replayed(begins, options)).different;
+    }
+    expect(remembering).toBeGreaterThan(0);
+    const at = cuts[0] as number;
+    expect(await replayed([...lines.slice(0, 1), ...lines.slice(at)], options)).toMatchObject({ different: 0 });
+    const wrong = lines
+      .slice(at)
+      .map((line, index) => (index === 0 ? { ...line, decision: { ...decisionOf(line), paddedTokens: 12345 } } : line));
+    expect(await replayed(wrong, options)).toMatchObject({ different: 1, first: { line: 1 } });
   });
 
   it('without its last line was killed, unless it has none by right', async () => {
