@@ -1,10 +1,9 @@
 // Field tests of faults: npm run soak:faults -- --runs 200 --seed S. docs/ranks.md, "Faults, for tests".
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
-import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { commandOf, runCase } from '../test/fixtures/faults/job.mjs';
 import { complaints, latency } from '../test/fixtures/faults/judge.mjs';
 import { caseOf, KINDS, TRANSPORTS } from '../test/fixtures/faults/kinds.mjs';
+import { notesFile, readNotes, writeNote } from '../test/fixtures/faults/notes.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -20,33 +19,57 @@ const { values } = parseArgs({
     transport: { type: 'string' },
   },
 });
-const [runs, seed, jobs] = [values.runs, values.seed, values.jobs].map(Number);
-if (![runs, seed, jobs].every((value) => Number.isSafeInteger(value) && value >= 0) || jobs === 0) {
-  throw new Error('--runs, --seed and --jobs take whole numbers');
+const [runs, seed, jobs] = ['runs', 'seed', 'jobs'].map(wholeNumber);
+const only = values.only === undefined ? undefined : wholeNumber('only');
+const { transport: wanted } = values;
+if (runs === 0 || jobs === 0) refuse('--runs and --jobs are 1 at least');
+if (wanted !== undefined && !TRANSPORTS.includes(wanted)) {
+  refuse(`--transport is ${wanted}; there are ${TRANSPORTS.join(' and ')}`);
 }
-const progress = values.progress ?? path.join('.setup', 'soak', `faults-${seed}.jsonl`);
+const progress = values.progress ?? notesFile(seed);
+const every = Array.from({ length: runs * KINDS.length * TRANSPORTS.length }, (_, index) => index);
+const selected = new Set(
+  (only === undefined ? every : [only]).filter(
+    (index) => wanted === undefined || caseOf(seed, index).transport === wanted,
+  ),
+);
+if (selected.size === 0) {
+  refuse(`--only ${only} is a case on ${caseOf(seed, only).transport}, and --transport is ${wanted}: no case is left`);
+}
+const transports = wanted === undefined ? `each of ${TRANSPORTS.length} transports` : wanted;
 console.log(
-  `faults: seed ${seed}, ${runs} of each of ${KINDS.length} kinds on each of ${TRANSPORTS.length} transports; noted in ${progress}`,
+  only === undefined
+    ? `faults: seed ${seed}, ${runs} of each of ${KINDS.length} kinds on ${transports}; noted in ${progress}`
+    : `faults: seed ${seed}, case ${only}`,
 );
 
-const done = values.only === undefined ? noted() : new Map();
-const indices =
-  values.only === undefined
-    ? Array.from({ length: runs * KINDS.length * TRANSPORTS.length }, (_, index) => index)
-    : [Number(values.only)];
-const left = indices.filter(
-  (index) => !done.has(index) && (values.transport === undefined || caseOf(seed, index).transport === values.transport),
-);
+/** Notes of the cases that were asked for. */
+const done = only === undefined ? noted() : new Map();
+const left = [...selected].filter((index) => !done.has(index));
 if (done.size > 0) console.log(`${done.size} cases were done before, ${left.length} are left`);
-mkdirSync(path.dirname(progress), { recursive: true });
 const next = left.values();
 await Promise.all(Array.from({ length: jobs }, work));
 report();
 
-/** Cases that an earlier soak of this seed has noted. A line that it was killed in is not one. */
+/** The number of an option. @param {'runs' | 'seed' | 'jobs' | 'only'} name */
+function wholeNumber(name) {
+  const text = values[name];
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(Number(text)))
+    refuse(`--${name} is ${text}; it takes a whole number`);
+  return Number(text);
+}
+
+function refuse(message) {
+  console.error(`faults: ${message}`);
+  process.exit(2);
+}
+
 function noted() {
-  const lines = existsSync(progress) ? readFileSync(progress, 'utf8').split('\n').slice(0, -1) : [];
-  return new Map(lines.map((line) => JSON.parse(line)).map((each) => [each.index, each]));
+  try {
+    return new Map([...readNotes(progress, seed)].filter(([index]) => selected.has(index)));
+  } catch (error) {
+    return refuse(error.message);
+  }
 }
 
 async function work() {
@@ -55,14 +78,15 @@ async function work() {
     const outcome = await runCase(given);
     const { kind, rank, step } = given.fault;
     const broken = complaints(outcome);
-    const result = { index, kind, transport: given.transport, ms: latency(outcome), seconds: outcome.seconds, broken };
+    const { transport } = given;
+    const result = { seed, index, kind, transport, ms: latency(outcome), seconds: outcome.seconds, broken };
     done.set(index, result);
-    if (values.only === undefined) appendFileSync(progress, `${JSON.stringify(result)}\n`);
-    if (broken.length === 0 && values.only === undefined) continue;
+    if (only === undefined) writeNote(progress, result);
+    if (broken.length === 0 && only === undefined) continue;
     const { env, args } = commandOf(given, 'FOLDER');
     const settings = Object.entries(env).map(([name, value]) => `${name}=${value}`);
     console.log(
-      `case ${index}: ${kind} of rank ${rank} in step ${step} on ${given.transport}, ${outcome.seconds.toFixed(1)} s`,
+      `case ${index}: ${kind} of rank ${rank} in step ${step} on ${transport}, ${outcome.seconds.toFixed(1)} s`,
     );
     for (const what of broken) console.log(`  ${what}`);
     console.log(
