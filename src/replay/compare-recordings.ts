@@ -140,11 +140,13 @@ function progress({ sequence, state, refused }: LastStep, from: number): number 
   return ((sequence - from) | 0) * RECORD_STATES.length + (refused ? 0 : RECORD_STATES.indexOf(state));
 }
 
-/** The earliest step that ranks recorded differently. */
+/** The earliest step that ranks recorded differently, of all that two or more of them hold: a ring may be shorter than others, or empty. */
 function firstDifference(recordings: readonly Recording[]): Difference | null {
-  const [fewest] = [...recordings].sort((a, b) => a.records.length - b.records.length);
   const byStep = recordings.map(({ records }) => attempts(records));
-  for (const { step } of fewest?.records ?? []) {
+  const steps = [...new Set(byStep.flatMap((held) => [...held.keys()]))];
+  const from = steps[0] ?? 0;
+  // Numbers of steps are of 32 bits and wrap.
+  for (const step of steps.sort((a, b) => ((a - from) | 0) - ((b - from) | 0))) {
     const each = recordings.flatMap(({ rank }, index) => {
       const record = byStep[index]?.get(step);
       return record === undefined ? [] : [{ rank, record }];

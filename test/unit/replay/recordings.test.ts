@@ -161,6 +161,26 @@ describe('recordings of one group', () => {
     expect(culprits).toEqual([1]);
   });
 
+  it('say where they differ though one of them holds nothing, or fewer steps', async () => {
+    const group = await RecordedRanks.make();
+    group.step();
+    group.step();
+    group.step();
+    const wrong = group.read().map((each) => ({
+      ...each,
+      records: each.records.map((record) =>
+        each.rank === 1 && record.step === 1 ? { ...record, decisionHash: 7 } : record,
+      ),
+    }));
+    const expected = { difference: { step: 1, what: 'decision', ranks: [1] }, culprits: [1] };
+    for (const kept of [0, 1, 3]) {
+      const recordings = wrong.map((each) =>
+        each.rank > 0 ? each : { ...each, records: each.records.slice(3 - kept) },
+      );
+      expect(compareRecordings(recordings), `${kept} steps kept`).toMatchObject(expected);
+    }
+  });
+
   it('name the rank whose row reached nobody as it was voted', async () => {
     const group = await RecordedRanks.make();
     group.step();
