@@ -30,7 +30,7 @@ export function recordingRows({ last }: ComparedRecordings, derived: readonly De
 
 /** What recordings say, for people. */
 export function recordingsReport(compared: ComparedRecordings, derived: readonly DerivedRank[]): string {
-  const { ranks, missing, last, difference, first, behind } = compared;
+  const { ranks, missing, last, difference } = compared;
   const skipped = derived.reduce((sum, each) => sum + each.skipped, 0);
   const steps = derived.reduce((sum, each) => sum + each.derived, 0);
   const wrong = derived.flatMap(({ rank, differing }) => differing.map((each) => ({ rank, ...each })));
@@ -58,17 +58,15 @@ export function recordingsReport(compared: ComparedRecordings, derived: readonly
   }
   if (difference !== null) lines.push(reportLine('difference', `in step ${difference.step}: ${difference.detail}`));
   if (compared.culprits.length > 0) lines.push(reportLine('at fault', `rank ${compared.culprits.join(', ')}`));
-  lines.push(
-    reportLine(
-      'first',
-      first === null
-        ? behind.length > 0
-          ? `one of ranks ${behind.join(', ')}, which stopped alike`
-          : 'no rank left step before the others'
-        : `rank ${first.rank} left step, at all-gather ${first.sequence}`,
-    ),
-  );
+  lines.push(reportLine('first', firstLine(compared)));
   return `${lines.join('\n')}\n`;
+}
+
+function firstLine({ first, behind, apart }: ComparedRecordings): string {
+  if (first !== null) return `rank ${first.rank} left step, at all-gather ${first.sequence}`;
+  if (apart) return 'not known: the recordings end more than one step apart, as those read while their ranks run do';
+  if (behind.length === 0) return 'no rank left step before the others';
+  return `not known; ${behind.length === 1 ? 'rank' : 'ranks'} ${behind.join(', ')} came less far than the others`;
 }
 
 const CAME: Record<LastStep['state'], string> = {

@@ -34,6 +34,7 @@ export {
   compareRecordings,
   type Difference,
   type LastStep,
+  type Leavers,
   type LogDifference,
   type ReplayedLog,
   type ReplayOptions,

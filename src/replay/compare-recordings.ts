@@ -1,35 +1,10 @@
 import { checkArguments } from '../checks.js';
 import { LockstepError } from '../errors.js';
-import { indexOf, nameIn, VOTE_WORDS } from '../layout/index.js';
+import { indexOf, VOTE_WORDS } from '../layout/index.js';
 import { outliers } from '../numbers.js';
-import { RECORD_STATES, type Recording, type RecordState, type StepRecord } from '../recorder/index.js';
-
-/** Where a rank's recording ends. */
-export interface LastStep {
-  /** The rank, from 0. */
-  readonly rank: number;
-  /** Number of its last step. */
-  readonly step: number;
-  /** The all-gather of that step, from 1. */
-  readonly sequence: number;
-  /** How far the step came. */
-  readonly state: Exclude<RecordState, 'none'>;
-  /** Whether it never entered that all-gather. */
-  readonly refused: boolean;
-  /** Code of the error that the step ended with; null where there was none, or no time to say so. */
-  readonly error: string | null;
-  /** What it had voted. */
-  readonly vote: {
-    /** Whether to `run`, to `leave` or to report a `fault`; `damaged` for a word that is none of these. */
-    readonly control: string;
-    /** Real tokens. */
-    readonly tokens: number;
-    /** Requests that prefill. */
-    readonly prefills: number;
-    /** Requests that decode. */
-    readonly decodes: number;
-  };
-}
+import type { Recording, StepRecord } from '../recorder/index.js';
+import { firstToLeave, type Leavers } from './first-to-leave.js';
+import { type LastStep, lastStep } from './last-step.js';
 
 /** A step in which ranks have recorded what cannot be of one group. */
 export interface Difference {
@@ -44,7 +19,7 @@ export interface Difference {
 }
 
 /** What recordings of one group say together. */
-export interface ComparedRecordings {
+export interface ComparedRecordings extends Leavers {
   /** Ranks of the group. */
   readonly ranks: number;
   /** Ranks of the group without a recording, or without a step in it. */
@@ -53,10 +28,6 @@ export interface ComparedRecordings {
   readonly last: readonly LastStep[];
   /** The earliest difference; null where there is none. */
   readonly difference: Difference | null;
-  /** The rank that left step first: the only one with an error of its own, behind all others, or that stopped without a word; null if none is known. */
-  readonly first: LastStep | null;
-  /** Ranks behind all others, where there are several: which of them left first is not known. */
-  readonly behind: readonly number[];
   /** Ranks at fault, where that can be known: those of the earliest difference, else those that voted a fault, else `first`. */
   readonly culprits: readonly number[];
 }
@@ -85,59 +56,17 @@ export function compareRecordings(recordings: readonly Recording[]): ComparedRec
       { ranks: [said[0]?.rank, other.rank] },
     );
   }
-  const last = recordings.flatMap((each) => lastStep(each)).sort((a, b) => a.rank - b.rank);
+  const last = recordings.flatMap((each) => lastStep(each) ?? []).sort((a, b) => a.rank - b.rank);
   const missing = Array.from({ length: ranks }, (_, rank) => rank).filter((rank) =>
     last.every((each) => each.rank !== rank),
   );
   const difference = firstDifference(recordings);
-  const { first, behind } = firstToLeave(last);
+  const { first, behind, apart } = firstToLeave(recordings);
   const faulty = last
     .filter(({ error, vote }) => error === 'ERR_RANK_FAULT' && vote.control === 'fault')
     .map(({ rank }) => rank);
   const blamed = faulty.length > 0 ? faulty : first === null ? [] : [first.rank];
-  return { ranks, missing, last, difference, first, behind, culprits: difference?.ranks ?? blamed };
-}
-
-function lastStep({ rank, records }: Recording): LastStep[] {
-  const record = records.at(-1);
-  if (record === undefined) return [];
-  const { step, sequence, state, refused, error, row } = record;
-  const vote = {
-    control: nameIn('CONTROL', row[V.control] as number) ?? 'damaged',
-    tokens: row[V.tokens] as number,
-    prefills: row[V.prefillRequests] as number,
-    decodes: row[V.decodeRequests] as number,
-  };
-  return [{ rank, step, sequence, state, refused, error, vote }];
-}
-
-/** Errors by which a rank learns of another's end. */
-const TOLD: readonly (string | null)[] = ['ERR_RANK_LOST', 'ERR_COLLECTIVE_TIMEOUT', null];
-
-/** The rank that left step first, or those of which one did. */
-function firstToLeave(last: readonly LastStep[]): { first: LastStep | null; behind: readonly number[] } {
-  const nobody = { first: null, behind: [] };
-  const [some] = last;
-  const ended = last.every(({ state, error }) => state === 'launched' && error === null);
-  if (some === undefined || (ended && last.every((each) => each.sequence === some.sequence))) return nobody;
-  // A rank that failed by itself left before those that only heard of it.
-  const own = last.filter(({ error }) => !TOLD.includes(error));
-  if (own.length === 1) return { first: own[0] as LastStep, behind: [] };
-  // One that stopped without a word is the only one without an error, or, where it came back later, behind the others.
-  const silent = last.filter(({ error }) => error === null);
-  if (silent.length === 1 && own.length === 0) return { first: silent[0] as LastStep, behind: [] };
-  const steps = last.map((each) => progress(each, some.sequence));
-  const behind = last.filter((_, index) => steps[index] === Math.min(...steps));
-  if (behind.length === last.length) return nobody;
-  const [only] = behind;
-  return behind.length === 1
-    ? { first: only as LastStep, behind: [] }
-    : { first: null, behind: behind.map(({ rank }) => rank) };
-}
-
-/** How far a rank came beyond all-gather `from`, as one number. Sequence numbers are of 32 bits and wrap. */
-function progress({ sequence, state, refused }: LastStep, from: number): number {
-  return ((sequence - from) | 0) * RECORD_STATES.length + (refused ? 0 : RECORD_STATES.indexOf(state));
+  return { ranks, missing, last, difference, first, behind, apart, culprits: difference?.ranks ?? blamed };
 }
 
 /** The earliest step that ranks recorded differently, of all that two or more of them hold: a ring may be shorter than others, or empty. */

@@ -56,8 +56,9 @@ class RecordedRanks {
   /** A step in which each rank comes as far as `until` says, and ends with the error that `errors` says. */
   step(until: (rank: number) => string = () => 'launched', flip?: { holder: number; word: number }): void {
     const votes = this.planners.map((planner, rank) => {
+      if (until(rank) === 'none') return new Int32Array(WIDTH);
       for (const row of this.#running(rank)) planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });
-      return until(rank) === 'none' ? new Int32Array(WIDTH) : planner.vote().slice();
+      return planner.vote().slice();
     });
     const table = Int32Array.from(votes.flatMap((row) => [...row]));
     for (const [rank, planner] of this.planners.entries()) {
@@ -106,7 +107,9 @@ describe('recordings of one group', () => {
   it.each(['voted', 'gathered', 'built'])('name the rank that stopped once it had %s', async (state) => {
     const group = await RecordedRanks.make();
     for (let step = 0; step < 5; step++) group.step();
-    group.step((rank) => (rank === 2 ? state : state === 'voted' ? 'gathered' : 'launched'));
+    group.step((rank) => (rank === 2 ? state : 'launched'));
+    group.step((rank) => (rank === 2 ? 'none' : 'voted'));
+    group.lose('ERR_RANK_LOST', [0, 1, 3]);
     const { first, culprits, difference, last } = group.compare();
     expect(difference).toBeNull();
     expect(first).toMatchObject({
@@ -118,6 +121,45 @@ describe('recordings of one group', () => {
     });
     expect(culprits).toEqual([2]);
     expect(last).toHaveLength(RANKS);
+  });
+
+  it('name nobody while no rank has an error: those behind may be about to go on, or all were killed at once', async () => {
+    for (const [states, behind] of [
+      [['voted', 'gathered', 'built', 'launched'], [0]],
+      [
+        ['none', 'none', 'voted', 'voted'],
+        [0, 1],
+      ],
+      [['voted', 'none', 'voted', 'voted'], [1]],
+      [['built', 'built', 'built', 'built'], []],
+    ] as const) {
+      const group = await RecordedRanks.make();
+      group.step();
+      group.step((rank) => states[rank] as string);
+      expect(group.compare()).toMatchObject({ first: null, behind, apart: false, culprits: [] });
+    }
+  });
+
+  it('name the rank whose recorder was disposed of before its peers voted on', async () => {
+    const group = await RecordedRanks.make();
+    group.step();
+    group.step((rank) => (rank === 2 ? 'none' : 'voted'));
+    group.recorders[2]?.[Symbol.dispose]();
+    expect(group.compare()).toMatchObject({ first: { rank: 2, sequence: 1 }, culprits: [2] });
+  });
+
+  it('name nobody where they are of different moments, but one that failed by itself', async () => {
+    const group = await RecordedRanks.make();
+    group.step();
+    const [early] = group.read() as [Recording];
+    for (let step = 0; step < 3; step++) group.step();
+    const later = (): Recording[] => [early, ...group.read().slice(1)];
+    expect(compareRecordings(later())).toMatchObject({ first: null, behind: [], apart: true, culprits: [] });
+    group.step(() => 'built');
+    group.lose('ERR_RANK_LOST', [1, 2]);
+    expect(compareRecordings(later())).toMatchObject({ first: null, behind: [], apart: true, culprits: [] });
+    group.lose('ERR_DEVICE_LOST', [3]);
+    expect(compareRecordings(later())).toMatchObject({ first: { rank: 3 }, apart: true, culprits: [3] });
   });
 
   it('name the rank that was killed between steps: its peers voted, and lost it', async () => {
@@ -232,6 +274,8 @@ describe('recordings of one group', () => {
     for (let rank = 0; rank < RANKS; rank++) group.sequences[rank] = 2 ** 32 - 1;
     group.step();
     group.step((rank) => (rank === 0 ? 'none' : 'voted'));
+    expect(group.compare()).toMatchObject({ first: null, behind: [0] });
+    group.lose('ERR_RANK_LOST', [1, 2, 3]);
     expect(group.compare()).toMatchObject({ first: { rank: 0, sequence: 2 ** 32 - 1 } });
   });
 });
