@@ -36,6 +36,8 @@ export function recordingFile(folder: string, rank: number): string {
 }
 
 const MAX_STEPS = 1 << 20;
+/** Errors that leave the group, and a park, as they were. */
+const GOES_ON: readonly string[] = ['ERR_ABORTED', 'ERR_CAPTURE_ASYMMETRIC'];
 /** Steps between two looks at the clock, less one: a look takes as long as the rest of a record. */
 const CLOCK_EVERY = 15;
 
@@ -190,14 +192,14 @@ export class StepRecorder implements Disposable {
 
   /**
    * The step ended here with this error; how far it came stays as it is. `entered`: the all-gather that the rank entered last. An error
-   * of a wait in a park is one of the step that parked.
+   * of a wait in a park is one of the step that parked, unless the park goes on: a wait that its caller ends is begun again.
    */
   failed(code: string, entered: number): void {
     const words = this.#words;
     const at = this.#at;
     // The first error of a step is the one that counts; before a vote, the record in hand is that of an earlier step.
     if (at === 0 || words[at + R.error0] !== 0) return;
-    if (words[at] === LAUNCHED && words[at + R.run] !== PARK) return;
+    if (words[at] === LAUNCHED && (words[at + R.run] !== PARK || GOES_ON.includes(code))) return;
     words[at + R.refused] = words[at + R.sequence] === (entered | 0) ? 0 : 1;
     const bytes = new Uint8Array(words.buffer, 4 * (at + R.error0), ERROR_CHARACTERS).fill(0);
     for (let index = 0; index < Math.min(code.length, bytes.length); index++) bytes[index] = code.charCodeAt(index);

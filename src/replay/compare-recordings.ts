@@ -3,7 +3,7 @@ import { LockstepError } from '../errors.js';
 import { indexOf, VOTE_WORDS } from '../layout/index.js';
 import { outliers } from '../numbers.js';
 import type { Recording, StepRecord } from '../recorder/index.js';
-import { firstToLeave, type Leavers } from './first-to-leave.js';
+import { firstToLeave, type Leavers, lastFaulty } from './first-to-leave.js';
 import { type LastStep, lastStep } from './last-step.js';
 
 /** A step in which ranks have recorded what cannot be of one group. */
@@ -28,7 +28,7 @@ export interface ComparedRecordings extends Leavers {
   readonly last: readonly LastStep[];
   /** The earliest difference; null where there is none. */
   readonly difference: Difference | null;
-  /** Ranks at fault, where that can be known: those of the earliest difference, else those that voted a fault, else `first`. */
+  /** Ranks at fault, where that can be known: those of the earliest difference, else those that voted the fault by which all ended, else `first`. */
   readonly culprits: readonly number[];
 }
 
@@ -62,9 +62,7 @@ export function compareRecordings(recordings: readonly Recording[]): ComparedRec
   );
   const difference = firstDifference(recordings);
   const { first, behind, apart } = firstToLeave(recordings);
-  const faulty = last
-    .filter(({ error, vote }) => error === 'ERR_RANK_FAULT' && vote.control === 'fault')
-    .map(({ rank }) => rank);
+  const faulty = lastFaulty(recordings);
   const blamed = faulty.length > 0 ? faulty : first === null ? [] : [first.rank];
   return { ranks, missing, last, difference, first, behind, apart, culprits: difference?.ranks ?? blamed };
 }
@@ -76,21 +74,37 @@ function firstDifference(recordings: readonly Recording[]): Difference | null {
   const from = steps[0] ?? 0;
   // Numbers of steps are of 32 bits and wrap.
   for (const step of steps.sort((a, b) => ((a - from) | 0) - ((b - from) | 0))) {
-    const each = recordings.flatMap(({ rank }, index) => {
-      const record = byStep[index]?.get(step);
-      return record === undefined ? [] : [{ rank, record }];
+    const held = recordings.flatMap(({ rank }, index) => {
+      const records = byStep[index]?.get(step);
+      return records === undefined ? [] : [{ rank, records }];
     });
-    const found = differenceOf(step, each);
+    const found = differenceOf(step, sameAttempt(held));
     if (found !== null) return found;
   }
   return null;
 }
 
-/** The last attempt at each step. One that never entered its all-gather counts only where there is no other: the group had ended by then. */
-function attempts(records: readonly StepRecord[]): ReadonlyMap<number, StepRecord> {
-  const byStep = new Map<number, StepRecord>();
-  for (const record of records) if (!record.refused || !byStep.has(record.step)) byStep.set(record.step, record);
+/** The attempts at each step. One that never entered its all-gather counts only where there is no other: the group had ended by then. */
+function attempts(records: readonly StepRecord[]): ReadonlyMap<number, readonly StepRecord[]> {
+  const byStep = new Map<number, readonly StepRecord[]>();
+  for (const record of records) {
+    const before = byStep.get(record.step) ?? [];
+    if (!record.refused || before.length === 0)
+      byStep.set(record.step, [...before.filter((each) => !each.refused), record]);
+  }
   return byStep;
+}
+
+/** Of ranks that tried a step several times, since it ended by a fault, the last attempt that all of them made; else each one's last. */
+function sameAttempt(
+  held: readonly { rank: number; records: readonly StepRecord[] }[],
+): readonly { rank: number; record: StepRecord }[] {
+  const at = (records: readonly StepRecord[], sequence: number) => records.find((each) => each.sequence === sequence);
+  const shared = held[0]?.records.findLast(({ sequence }) => held.every(({ records }) => at(records, sequence)));
+  return held.map(({ rank, records }) => ({
+    rank,
+    record: (shared && at(records, shared.sequence)) ?? (records.at(-1) as StepRecord),
+  }));
 }
 
 function differenceOf(step: number, each: readonly { rank: number; record: StepRecord }[]): Difference | null {

@@ -220,8 +220,8 @@ export const SIMULATION_MUTATIONS: readonly FileMutation[] = [
   },
   {
     name: 'replay: a rank that only heard of an end is blamed for it',
-    file: 'replay/compare-recordings.js',
-    find: '.filter(({ error }) => !TOLD.includes(error))',
-    replace: '.filter(({ error }) => TOLD.includes(error))',
+    file: 'replay/first-to-leave.js',
+    find: "HEARD.includes(error) ? 'heard'",
+    replace: "!HEARD.includes(error) ? 'heard'",
   },
 ];

@@ -91,6 +91,9 @@ describe('a recorder', () => {
     recorder.failed('ERR_ABORTED', 9);
     expect(last()).toMatchObject({ state: 'launched', run: 'full', error: null });
     step(planner, recorder, 10);
+    // What leaves the group as it was does not end a park either.
+    for (const code of ['ERR_ABORTED', 'ERR_CAPTURE_ASYMMETRIC']) recorder.failed(code, 10);
+    expect(last()).toMatchObject({ state: 'launched', run: 'park', error: null });
     recorder.failed('ERR_RANK_LOST', 10);
     expect(last()).toMatchObject({ state: 'launched', run: 'park', error: 'ERR_RANK_LOST', refused: false });
   });

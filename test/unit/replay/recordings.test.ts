@@ -53,12 +53,16 @@ class RecordedRanks {
     );
   }
 
-  /** A step in which each rank comes as far as `until` says, and ends with the error that `errors` says. */
-  step(until: (rank: number) => string = () => 'launched', flip?: { holder: number; word: number }): void {
+  /** A step in which each rank comes as far as `until` says; one may hold a table with a bit flipped, or vote a fault. */
+  step(
+    until: (rank: number) => string = () => 'launched',
+    flip?: { holder: number; word: number },
+    faulty?: number,
+  ): void {
     const votes = this.planners.map((planner, rank) => {
       if (until(rank) === 'none') return new Int32Array(WIDTH);
       for (const row of this.#running(rank)) planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });
-      return planner.vote().slice();
+      return planner.vote(rank === faulty ? { fault: 7 } : {}).slice();
     });
     const table = Int32Array.from(votes.flatMap((row) => [...row]));
     for (const [rank, planner] of this.planners.entries()) {
@@ -187,6 +191,71 @@ describe('recordings of one group', () => {
     group.lose('ERR_DEVICE_KERNEL', [3]);
     group.lose('ERR_RANK_LOST', [0, 1, 2]);
     expect(group.compare()).toMatchObject({ first: { rank: 3, error: 'ERR_DEVICE_KERNEL' }, culprits: [3] });
+  });
+
+  it('name no rank that heard of an end, or gave up a wait that goes on, beside one that stopped', async () => {
+    const group = await RecordedRanks.make();
+    group.step();
+    group.step((rank) => (rank === 2 ? 'none' : 'voted'));
+    // Rank 0 gave up before it entered the all-gather, and was not taken up again before its process ended.
+    group.recorders[0]?.failed('ERR_ABORTED', 1);
+    group.lose('ERR_RANK_LOST', [1, 3]);
+    expect(group.compare()).toMatchObject({ first: { rank: 2 }, culprits: [2] });
+    // A rank that entered no more, because the group had ended, is no further behind than the silent ones.
+    const other = await RecordedRanks.make();
+    other.step();
+    other.step(() => 'voted');
+    other.recorders[0]?.failed('ERR_RANK_LOST', 1);
+    other.lose('ERR_RANK_LOST', [1]);
+    expect(other.compare()).toMatchObject({ first: null, behind: [2, 3], culprits: [] });
+  });
+
+  it('name the rank whose caller gave a step up and did not come back', async () => {
+    const group = await RecordedRanks.make();
+    group.step();
+    group.step(() => 'voted');
+    group.recorders[1]?.failed('ERR_ABORTED', 1);
+    group.lose('ERR_COLLECTIVE_TIMEOUT', [0, 2, 3]);
+    expect(group.compare()).toMatchObject({ first: { rank: 1, refused: true }, culprits: [1] });
+  });
+
+  it('name the rank that stalled and came back; where another has no recording, it can have been that one', async () => {
+    const group = await RecordedRanks.make();
+    group.step();
+    group.step(() => 'voted');
+    group.recorders[3]?.failed('ERR_RANK_LOST', 1);
+    group.lose('ERR_COLLECTIVE_TIMEOUT', [0, 1, 2]);
+    expect(group.compare()).toMatchObject({ first: { rank: 3 }, behind: [], culprits: [3] });
+    expect(compareRecordings(group.read().slice(1))).toMatchObject({ first: null, behind: [3], culprits: [] });
+    expect(compareRecordings(group.read().slice(2, 3))).toMatchObject({ first: null, behind: [], culprits: [] });
+  });
+
+  it('name those of several that failed which came less far', async () => {
+    const group = await RecordedRanks.make();
+    group.step();
+    group.step((rank) => (rank < 2 ? 'gathered' : 'voted'));
+    group.lose('ERR_RANK_LOST', [2]);
+    group.lose('ERR_DEVICE_LOST', [0, 1]);
+    expect(group.compare()).toMatchObject({ first: null, behind: [0, 1], culprits: [] });
+    group.lose('ERR_DEVICE_LOST', [3]);
+    expect(group.compare()).toMatchObject({ first: { rank: 3 }, culprits: [3] });
+  });
+
+  it('name those that voted a fault, unless the others have gone on', async () => {
+    const faulty = async (then: (rank: number) => string): Promise<RecordedRanks> => {
+      const group = await RecordedRanks.make();
+      group.step();
+      group.step(() => 'gathered', undefined, 2);
+      group.lose('ERR_RANK_FAULT', [0, 1, 2]);
+      for (const planner of group.planners) planner.abandon();
+      group.step(then);
+      return group;
+    };
+    // Rank 3 had no time to say that the step ended.
+    expect((await faulty(() => 'none')).compare()).toMatchObject({ first: null, behind: [], culprits: [2] });
+    const gone = await faulty((rank) => (rank === 3 ? 'none' : 'voted'));
+    gone.lose('ERR_RANK_LOST', [0, 1, 2]);
+    expect(gone.compare()).toMatchObject({ difference: null, first: { rank: 3 }, culprits: [3] });
   });
 
   it('name the rank that held another table than was voted, and at which step', async () => {
