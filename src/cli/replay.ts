@@ -78,9 +78,9 @@ async function replayFolder(folder: string, flags: ReplayFlags, command: Command
   const recordings: Recording[] = [];
   for (const file of filesOf(folder)) {
     try {
-      recordings.push(await readRecording(file));
+      recordings.push(await readRecording(file, { signal: interrupts.signal }));
     } catch (error) {
-      if (!(error instanceof LockstepError)) throw error;
+      if (!(error instanceof LockstepError) || error.code === 'ERR_ABORTED') throw error;
       process.stderr.write(`left out: ${error.message}\n`);
     }
   }
@@ -99,7 +99,7 @@ async function replayFolder(folder: string, flags: ReplayFlags, command: Command
 async function replayRecordings(files: readonly string[], flags: ReplayFlags, command: Command): Promise<void> {
   checkNoneOfLog(command);
   const recordings: Recording[] = [];
-  for (const file of files) recordings.push(await readRecording(file));
+  for (const file of files) recordings.push(await readRecording(file, { signal: interrupts.signal }));
   await report(recordings, flags);
 }
 

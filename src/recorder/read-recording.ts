@@ -1,182 +1,57 @@
-import { readFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { checkArguments } from '../checks.js';
 import { LockstepError } from '../errors.js';
-import { indexOf, LAYOUT_VERSION, nameIn, VOTE_WORDS } from '../layout/index.js';
-import type { RecordingDocument } from './recording-document.js';
-import {
-  ERROR_CHARACTERS,
-  HEADER_WORDS,
-  HEADER_WORDS_1,
-  MAGIC,
-  RECORD_STATES,
-  RECORD_WORDS,
-  RECORDING_VERSION,
-  type RecordState,
-} from './recording-layout.js';
+import { checkAborted, untilAborted } from '../input/index.js';
+import { decodeRecording, type Recording } from './decode-recording.js';
+import { HEADER_BYTES, notOne, readHeader } from './recording-header.js';
 
-/** One step of a rank, as far as it came. */
-export interface StepRecord {
-  /** The step's number. */
-  readonly step: number;
-  /** The all-gather that it entered, from 1: those of captures count too. */
-  readonly sequence: number;
-  /** How far it came. */
-  readonly state: Exclude<RecordState, 'none'>;
-  /** Whether it never entered that all-gather, because its group had ended or its caller aborted. */
-  readonly refused: boolean;
-  /** Code of the error that the step ended with here; null where there was none, or no time to say so. */
-  readonly error: string | null;
-  /** Since the recorder was opened, in ms; a look at the clock serves 16 steps. */
-  readonly milliseconds: number;
-  /** int32[32]: what it voted. */
-  readonly row: Int32Array;
-  /** int32[ranks, 32]: what it gathered; null before that. */
-  readonly table: Int32Array | null;
-  /** Hash of the decision it built; null before that. */
-  readonly decisionHash: number | null;
-  /** How the step ran; null before it was built, or where the recording is damaged. */
-  readonly run: string | null;
-  /** Device collectives it had entered once the step was launched; null before that. */
-  readonly collectives: {
-    /** Replayed in graphs. */
-    readonly inGraphs: number;
-    /** Enqueued in eager steps and between graphs. */
-    readonly eager: number;
-  } | null;
+/** Bytes that are read at once: the signal is looked at between two. */
+const CHUNK_BYTES = 1 << 24;
+
+/**
+ * Reads the file of a recorder, of which no more than its header says is there. `signal` ends reading. Errors: ERR_INPUT_INVALID, also
+ * for what is no regular file; ERR_ABORTED.
+ */
+export async function readRecording(
+  path: string,
+  options: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<Recording> {
+  checkArguments('readRecording', { path: [path, 'text'], options: [options, 'object'] });
+  const { signal } = options;
+  const reading = bytesOf(path, signal);
+  return decodeRecording(await untilAborted(reading, signal, path), path);
 }
 
-/** A recording, read. */
-export interface Recording {
-  /** Path of the file, or what else it was read from. */
-  readonly source: string;
-  /** The rank that recorded. */
-  readonly rank: number;
-  /** Ranks of its group. */
-  readonly ranks: number;
-  /** Process of the rank. */
-  readonly processId: number;
-  /** Seconds since 1970. */
-  readonly startedSeconds: number;
-  /** What the ranks of its run share; null where it was not said. */
-  readonly run: number | null;
-  /** Whether its recorder was disposed of; null of version 1, which does not say. A recording that did not end is of a process that was killed, or still runs. */
-  readonly ended: boolean | null;
-  /** Hash of the plan that `document` holds. */
-  readonly planHash: number;
-  /** Null where the rank was killed while it wrote it. */
-  readonly document: RecordingDocument | null;
-  /** Steps that were begun; the last of them are in `records`, oldest first. */
-  readonly begun: number;
-  /** The last steps that were begun, oldest first. */
-  readonly records: readonly StepRecord[];
-}
-
-/** Reads the file of a recorder. Errors: ERR_INPUT_INVALID. */
-export async function readRecording(path: string): Promise<Recording> {
-  checkArguments('readRecording', { path: [path, 'text'] });
-  let bytes: Uint8Array;
+async function bytesOf(path: string, signal: AbortSignal | undefined): Promise<Uint8Array> {
   try {
-    bytes = await readFile(path);
+    // The open of a named pipe would wait for its writer, where nothing can end it.
+    await using file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    const facts = await file.stat();
+    if (!facts.isFile()) throw notOne(path, 'it is no regular file');
+    const head = await readSome(file, new Uint8Array(Math.min(HEADER_BYTES, facts.size)), path, signal);
+    const { bytes } = readHeader(head, path);
+    if (facts.size < bytes) throw notOne(path, 'it is cut short');
+    return await readSome(file, new Uint8Array(bytes), path, signal);
   } catch (error) {
+    if (error instanceof LockstepError) throw error;
     const message = `${path} cannot be read: ${(error as Error).message}`;
     throw new LockstepError('ERR_INPUT_INVALID', message, { path }, { cause: error });
   }
-  return decodeRecording(bytes, path);
 }
 
-/** Whether a file begins as a recording does. */
-export function isRecording(head: Uint8Array): boolean {
-  return head.length >= 4 && new DataView(head.buffer, head.byteOffset).getInt32(0, true) === MAGIC;
-}
-
-/** Reads a recording from its bytes, named `source` in errors. Errors: ERR_INPUT_INVALID. */
-export function decodeRecording(bytes: Uint8Array, source: string): Recording {
-  checkArguments('decodeRecording', { bytes: [bytes, 'list'], source: [source, 'text'] });
-  const refuse = (what: string): never => {
-    throw new LockstepError('ERR_INPUT_INVALID', `${source} is no recording: ${what}`, { path: source });
-  };
-  if (bytes.length < 4 * HEADER_WORDS_1 || !isRecording(bytes)) refuse('it does not begin as one');
-  // A copy is aligned, wherever the bytes lay.
-  const words = new Int32Array(bytes.slice(0, bytes.length - (bytes.length % 4)).buffer);
-  const header = (name: (typeof HEADER_WORDS)[number]): number => words[H[name]];
-  const version = header('version');
-  if (version < 1 || version > RECORDING_VERSION) {
-    refuse(`it has version ${version}, and this version of Lockstep reads 1 to ${RECORDING_VERSION}`);
+/** Fills bytes from the beginning of a file; a file that has become shorter leaves zeros. */
+async function readSome(
+  file: FileHandle,
+  into: Uint8Array,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  for (let at = 0; at < into.length; ) {
+    checkAborted(signal, path);
+    const { bytesRead } = await file.read(into, at, Math.min(CHUNK_BYTES, into.length - at), at);
+    if (bytesRead === 0) break;
+    at += bytesRead;
   }
-  if (header('layoutVersion') !== LAYOUT_VERSION || header('voteWords') !== VOTE_WORDS.length) {
-    refuse(`its votes have version ${header('layoutVersion')}, and this version of Lockstep reads ${LAYOUT_VERSION}`);
-  }
-  const [rank, ranks, slots] = [header('rank'), header('ranks'), header('slots')];
-  const size = RECORD_WORDS.length + (1 + ranks) * VOTE_WORDS.length;
-  const sound = ranks >= 1 && rank >= 0 && rank < ranks && slots >= 1 && header('recordWords') === size;
-  const ring = header('ringOffset') / 4;
-  if (!sound || !Number.isInteger(ring) || ring < (version === 1 ? HEADER_WORDS_1 : HEADER_WORDS.length))
-    refuse('its header says what cannot be');
-  if (words.length < ring + slots * size) refuse('it is cut short');
-  const begun = header('begun') >>> 0;
-  const kept = Math.min(begun, slots);
-  const records = Array.from({ length: kept }, (_, index) => begun - kept + index)
-    .map((at) => readRecord(words, ring + (at % slots) * size, ranks))
-    .filter((record) => record !== null);
-  return {
-    source,
-    rank,
-    ranks,
-    processId: header('processId'),
-    startedSeconds: header('startedSeconds'),
-    run: version === 1 || header('run') === 0 ? null : header('run'),
-    ended: version === 1 ? null : header('ended') === 1,
-    planHash: header('planHash'),
-    document: readDocument(bytes, header('documentOffset'), header('documentBytes')),
-    begun,
-    records,
-  };
+  return into;
 }
-
-function readDocument(bytes: Uint8Array, offset: number, length: number): RecordingDocument | null {
-  if (length <= 0 || offset < 0 || offset + length > bytes.length) return null;
-  try {
-    const value: unknown = JSON.parse(new TextDecoder().decode(bytes.subarray(offset, offset + length)));
-    return isDocument(value) ? value : null;
-  } catch {
-    return null;
-  }
-}
-
-/** Whether a value has the form of a recording's document; what its members hold is for those who use them. */
-function isDocument(value: unknown): value is RecordingDocument {
-  if (typeof value !== 'object' || value === null) return false;
-  const { limits, policy, keys, replicaSize } = value as Partial<Record<keyof RecordingDocument, unknown>>;
-  const objects = [limits, policy].every((each) => typeof each === 'object' && each !== null);
-  const listed = Array.isArray(keys) && keys.every((key) => typeof key === 'object' && key !== null);
-  return objects && listed && Number.isInteger(replicaSize);
-}
-
-function readRecord(words: Int32Array, at: number, ranks: number): StepRecord | null {
-  const state = RECORD_STATES[words[at]];
-  // The process was killed while it began this one.
-  if (state === undefined || state === 'none') return null;
-  const has = (least: RecordState): boolean => words[at] >= RECORD_STATES.indexOf(least);
-  const own = at + RECORD_WORDS.length;
-  const table = own + VOTE_WORDS.length;
-  const text = new Uint8Array(words.buffer, 4 * (at + R.error0), ERROR_CHARACTERS);
-  const error = new TextDecoder('latin1').decode(text.subarray(0, Math.max(0, text.indexOf(0)) || text.length));
-  return {
-    step: words[at + R.step],
-    sequence: words[at + R.sequence] >>> 0,
-    state,
-    refused: words[at + R.refused] === 1,
-    error: text[0] === 0 ? null : error,
-    milliseconds: words[at + R.milliseconds],
-    row: words.slice(own, table),
-    table: has('gathered') ? words.slice(table, table + ranks * VOTE_WORDS.length) : null,
-    decisionHash: has('built') ? words[at + R.decisionHash] : null,
-    run: has('built') ? nameIn('RUN', words[at + R.run]) : null,
-    collectives: has('launched')
-      ? { inGraphs: words[at + R.collectivesInGraphs], eager: words[at + R.collectivesEager] }
-      : null,
-  };
-}
-
-const H = indexOf(HEADER_WORDS);
-const R = indexOf(RECORD_WORDS);

@@ -60,5 +60,8 @@ export type RecordState = (typeof RECORD_STATES)[number];
 /** Most characters of an error's code that a record keeps. */
 export const ERROR_CHARACTERS = 24;
 
+/** Most steps that a recording keeps. */
+export const MAX_STEPS: number = 1 << 20;
+
 /** Steps that a recording keeps where nothing else is said. */
 export const DEFAULT_RECORDED_STEPS = 1024;

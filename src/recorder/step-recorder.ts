@@ -10,6 +10,7 @@ import {
   ERROR_CHARACTERS,
   HEADER_WORDS,
   MAGIC,
+  MAX_STEPS,
   RECORD_STATES,
   RECORD_WORDS,
   RECORDING_VERSION,
@@ -35,7 +36,6 @@ export function recordingFile(folder: string, rank: number): string {
   return join(folder, `rank-${rank}.rec`);
 }
 
-const MAX_STEPS = 1 << 20;
 /** Errors that leave the group, and a park, as they were. */
 const GOES_ON: readonly string[] = ['ERR_ABORTED', 'ERR_CAPTURE_ASYMMETRIC'];
 /** Steps between two looks at the clock, less one: a look takes as long as the rest of a record. */

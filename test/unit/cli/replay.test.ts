@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -72,6 +73,16 @@ describe('lockstep replay', () => {
     expect(counted(rows(log))).toEqual(reasons);
     const sides = rows(log, '--engine', 'vllm-v1');
     expect(new Set(sides.map(({ rules }) => rules))).toEqual(new Set(['engine', 'lockstep']));
+  });
+
+  it('leaves out what is no regular file in a folder', () => {
+    const records = place('odd');
+    expect(cli(['run', ...small, '--requests', '3', '--record', records]).status).toBe(0);
+    spawnSync('mkfifo', [path.join(records, 'rank-2.rec')]);
+    symlinkSync('/dev/zero', path.join(records, 'rank-3.rec'));
+    const { status, stdout, stderr } = cli(['replay', records]);
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/^2 of 2 ranks recorded/)]);
+    expect(stderr.match(/^left out: .*rank-[23]\.rec.* no regular file$/gm)).toHaveLength(2);
   });
 
   it('reads a log from standard input', () => {

@@ -237,6 +237,28 @@ describe('a recording', () => {
       expect(() => openRecorder({ planner, path: null, run: run as number })).toThrow(/int32/);
   });
 
+  it('is read from a regular file alone, no further than its header says, until a signal', async () => {
+    using planner = await createPlanner({ limits, plan });
+    const bytes = openRecorder({ planner, path: null, steps: 4 }).bytes();
+    const pipe = path.join(folder, 'pipe.rec');
+    spawnSync('mkfifo', [pipe]);
+    const zeros = path.join(folder, 'zeros.rec');
+    symlinkSync('/dev/zero', zeros);
+    for (const file of [pipe, zeros, folder]) await expect(readRecording(file)).rejects.toThrow('no regular file');
+    // 1 TiB, without a block on the disk.
+    const long = path.join(folder, 'long.rec');
+    writeFileSync(long, bytes);
+    truncateSync(long, 2 ** 40);
+    expect(await readRecording(long)).toEqual({ ...decodeRecording(bytes, long) });
+    // One slot more than any recorder keeps.
+    const words = new Int32Array(bytes.buffer).with(HEADER_WORDS.indexOf('slots'), 2 ** 20 + 1);
+    writeFileSync(long, new Uint8Array(words.buffer));
+    truncateSync(long, 2 ** 40);
+    await expect(readRecording(long)).rejects.toThrow('what cannot be');
+    const signal = AbortSignal.abort();
+    await expect(readRecording(long, { signal })).rejects.toMatchObject({ code: 'ERR_ABORTED' });
+  });
+
   it('of nothing, of something else or cut short is refused', async () => {
     const file = path.join(folder, 'other.rec');
     writeFileSync(file, '{"rows":[]}\n'.repeat(50));
