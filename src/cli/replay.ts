@@ -4,9 +4,9 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import { LockstepError } from '../errors.js';
 import { readPlanFile } from '../formats/index.js';
-import { loadModules } from '../memory/index.js';
+import { loadModules, type PlannerModules } from '../memory/index.js';
 import { isRecording, type Recording, readRecording } from '../recorder/index.js';
-import { compareRecordings, rederive, replayLog } from '../replay/index.js';
+import { compareRecordings, type Rederived, rederive, replayLog } from '../replay/index.js';
 import { completeSimulateOptions } from '../simulation/index.js';
 import { readCosts, tokenCosts } from '../workload/index.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';
@@ -110,7 +110,7 @@ async function report(recordings: readonly Recording[], flags: ReplayFlags): Pro
     rank: each.rank,
     begun: each.begun,
     ended: each.ended,
-    ...rederive(each, modules),
+    ...rederived(each, modules),
   }));
   if (compared.difference !== null || derived.some(({ differing }) => differing.length > 0))
     process.exitCode = EXIT.failed;
@@ -119,6 +119,17 @@ async function report(recordings: readonly Recording[], flags: ReplayFlags): Pro
     rows: () => recordingRows(compared, derived),
     text: () => recordingsReport(compared, derived),
   });
+}
+
+/** The decisions of a recording derived again; of one whose document is damaged none, and stderr says why. */
+function rederived(recording: Recording, modules: PlannerModules): Rederived {
+  try {
+    return rederive(recording, modules);
+  } catch (error) {
+    if (!(error instanceof LockstepError)) throw error;
+    process.stderr.write(`no decision derived again: ${error.message}\n`);
+    return rederive({ ...recording, document: null }, modules);
+  }
 }
 
 async function replaySteps(file: string, flags: ReplayFlags): Promise<void> {

@@ -1,8 +1,11 @@
 import { RawRules } from '../agreement/index.js';
+import { completeLimits } from '../config.js';
 import { LockstepError } from '../errors.js';
+import { checkPlan } from '../keys/index.js';
 import { indexOf, VOTE_WORDS } from '../layout/index.js';
 import type { PlannerModules } from '../memory/index.js';
-import type { Recording } from '../recorder/index.js';
+import { completeCheckedPolicy } from '../policy/index.js';
+import type { Recording, RecordingDocument } from '../recorder/index.js';
 import { splitDecision } from './predecessors.js';
 
 /** What the rules make of the tables of a recording. */
@@ -18,13 +21,13 @@ export interface Rederived {
 /**
  * Derives every decision of a recording again, from the tables it gathered. Where a policy remembers the decision before and that is not recorded (the ring
  * wrapped, or its step failed), the decision has to follow from one of the two that there can have been: without micro-batches, or with some.
+ * Errors: ERR_INPUT_INVALID for a document that no rank can have written.
  */
 export function rederive(recording: Recording, modules: PlannerModules): Rederived {
-  const { document, records, ranks } = recording;
+  const { document, records } = recording;
   if (document === null) return { derived: 0, skipped: records.length, differing: [] };
-  const { limits, policy, keys, replicaSize } = document;
-  const rules = new RawRules(modules, { limits, policy, keys, ranks, replicaSize });
-  const remembers = policy.ubatchHysteresis > 0;
+  const rules = rulesOf(recording, document, modules);
+  const remembers = rules.policy.ubatchHysteresis > 0;
   const differing: { step: number; refused: string | null }[] = [];
   let derived = 0;
   let skipped = 0;
@@ -57,6 +60,28 @@ export function rederive(recording: Recording, modules: PlannerModules): Rederiv
     }
   }
   return { derived, skipped, differing };
+}
+
+/** The rules of a recording, once they are what its rank can have had: a file may be damaged anywhere. */
+function rulesOf(
+  { source, ranks, planHash }: Recording,
+  { limits, policy, keys, replicaSize }: RecordingDocument,
+  modules: PlannerModules,
+): RawRules {
+  const refused = (what: string, cause?: unknown): LockstepError => {
+    const message = `${source}: what it says of limits, policy and keys is damaged: ${what}`;
+    return new LockstepError('ERR_INPUT_INVALID', message, { path: source }, { cause });
+  };
+  let rules: RawRules;
+  try {
+    checkPlan({ keys }, completeLimits(limits), completeCheckedPolicy(policy));
+    rules = new RawRules(modules, { limits, policy, keys, ranks, replicaSize });
+  } catch (error) {
+    if (!(error instanceof LockstepError)) throw error;
+    throw refused(error.message, error);
+  }
+  if (rules.planHash !== planHash) throw refused('its hash is another');
+  return rules;
 }
 
 /** The decision of the rules' table after another one. */

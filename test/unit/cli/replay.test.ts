@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -83,6 +83,30 @@ describe('lockstep replay', () => {
     const { status, stdout, stderr } = cli(['replay', records]);
     expect([status, stdout]).toEqual([0, expect.stringMatching(/^2 of 2 ranks recorded/)]);
     expect(stderr.match(/^left out: .*rank-[23]\.rec.* no regular file$/gm)).toHaveLength(2);
+  });
+
+  it('derives the decisions of the other ranks where what one says of its limits or graphs is damaged', () => {
+    const records = place('damaged');
+    expect(cli(['run', ...small, '--requests', '3', '--record', records]).status).toBe(0);
+    const file = path.join(records, 'rank-1.rec');
+    const sound = readFileSync(file);
+    for (const name of ['maxModelLen', '"tokens"', '"tokens":1,']) {
+      const bytes = Buffer.from(sound);
+      bytes[bytes.indexOf(name) + name.length - 2] ^= 1;
+      writeFileSync(file, bytes);
+      const { status, stdout, stderr } = cli(['replay', records, '--json']);
+      expect([status, stderr]).toEqual([
+        0,
+        expect.stringMatching(/^no decision derived again: .*rank-1\.rec: .* is damaged: /),
+      ]);
+      const { last, derived } = JSON.parse(stdout) as {
+        last: unknown[];
+        derived: { derived: number; skipped: number }[];
+      };
+      expect(last).toHaveLength(2);
+      expect(derived[0]?.derived).toBeGreaterThan(3);
+      expect(derived[1]).toMatchObject({ derived: 0, skipped: derived[0]?.derived });
+    }
   });
 
   it('reads a log from standard input', () => {

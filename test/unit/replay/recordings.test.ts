@@ -394,6 +394,28 @@ describe('decisions derived again', () => {
     }
   });
 
+  it('need a document that a rank can have written, and say whose is damaged', async () => {
+    const group = await RecordedRanks.make();
+    for (let step = 0; step < 3; step++) group.step();
+    const [recording] = group.read() as [Recording];
+    const modules = await loadModules();
+    const { document } = recording;
+    if (document === null) throw new Error('no document');
+    const { limits, policy, keys } = document;
+    const [key, ...others] = keys as [CaptureKey];
+    for (const [wrong, message] of [
+      [{ limits: { ...limits, maxModelLen: undefined, maxYodelLen: 256 } }, 'maxYodelLen'],
+      [{ keys: [{ ...key, tokens: undefined }, ...others] }, 'tokens'],
+      [{ keys: others }, 'its hash is another'],
+      [{ policy: { ...policy, tokenAlignment: '1' } }, 'tokenAlignment'],
+      [{ replicaSize: 0 }, 'its hash is another'],
+    ] as const) {
+      const damaged = { ...recording, document: { ...document, ...wrong } as typeof document };
+      expect(() => rederive(damaged, modules)).toThrow(message);
+      expect(() => rederive(damaged, modules)).toThrow(/^rank 0: .* is damaged/);
+    }
+  });
+
   it('tell a rank that built another one, and a table that the rules refuse', async () => {
     const group = await RecordedRanks.make();
     for (let step = 0; step < 3; step++) group.step();
