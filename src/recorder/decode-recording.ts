@@ -16,7 +16,7 @@ export interface StepRecord {
   readonly refused: boolean;
   /** Code of the error that the step ended with here; null where there was none, or no time to say so. */
   readonly error: string | null;
-  /** Since the recorder was opened, in ms; a look at the clock serves 16 steps. */
+  /** Since the recorder was opened, in ms, modulo 2^32, which are 49.7 days; a look at the clock serves 16 steps. */
   readonly milliseconds: number;
   /** int32[32]: what it voted. */
   readonly row: Int32Array;
@@ -26,7 +26,7 @@ export interface StepRecord {
   readonly decisionHash: number | null;
   /** How the step ran; null before it was built, or where the recording is damaged. */
   readonly run: string | null;
-  /** Device collectives it had entered once the step was launched; null before that. */
+  /** Device collectives it had entered once the step was launched, modulo 2^32; null before that. */
   readonly collectives: {
     /** Replayed in graphs. */
     readonly inGraphs: number;
@@ -69,7 +69,7 @@ export function decodeRecording(bytes: Uint8Array, source: string): Recording {
   if (bytes.length < header.bytes) throw notOne(source, 'it is cut short');
   // A copy is aligned, wherever the bytes lay.
   const words = new Int32Array(bytes.slice(0, header.bytes).buffer);
-  const begun = word('begun') >>> 0;
+  const begun = (word('begun') >>> 0) + (word('begunHigh') >>> 0) * 2 ** 32;
   const kept = Math.min(begun, slots);
   const records = Array.from({ length: kept }, (_, index) => begun - kept + index)
     .map((at) => readRecord(words, ring + (at % slots) * recordWords, ranks))
@@ -79,7 +79,7 @@ export function decodeRecording(bytes: Uint8Array, source: string): Recording {
     rank,
     ranks,
     processId: word('processId'),
-    startedSeconds: word('startedSeconds'),
+    startedSeconds: word('startedSeconds') >>> 0,
     run: version === 1 || word('run') === 0 ? null : word('run'),
     ended: version === 1 ? null : word('ended') === 1,
     planHash: word('planHash'),
@@ -123,13 +123,13 @@ function readRecord(words: Int32Array, at: number, ranks: number): StepRecord | 
     state,
     refused: words[at + R.refused] === 1,
     error: text[0] === 0 ? null : error,
-    milliseconds: words[at + R.milliseconds],
+    milliseconds: words[at + R.milliseconds] >>> 0,
     row: words.slice(own, table),
     table: has('gathered') ? words.slice(table, table + ranks * VOTE_WORDS.length) : null,
     decisionHash: has('built') ? words[at + R.decisionHash] : null,
     run: has('built') ? nameIn('RUN', words[at + R.run]) : null,
     collectives: has('launched')
-      ? { inGraphs: words[at + R.collectivesInGraphs], eager: words[at + R.collectivesEager] }
+      ? { inGraphs: words[at + R.collectivesInGraphs] >>> 0, eager: words[at + R.collectivesEager] >>> 0 }
       : null,
   };
 }

@@ -1,6 +1,14 @@
 import { LockstepError } from '../errors.js';
 import { indexOf, LAYOUT_VERSION, VOTE_WORDS } from '../layout/index.js';
-import { HEADER_WORDS, HEADER_WORDS_1, MAGIC, MAX_STEPS, RECORD_WORDS, RECORDING_VERSION } from './recording-layout.js';
+import {
+  HEADER_ROOM,
+  HEADER_WORDS,
+  HEADER_WORDS_1,
+  MAGIC,
+  MAX_STEPS,
+  RECORD_WORDS,
+  RECORDING_VERSION,
+} from './recording-layout.js';
 
 /** The words of a recording before its document, checked, by name. */
 export interface RecordingHeader {
@@ -18,8 +26,8 @@ export interface RecordingHeader {
   readonly bytes: number;
 }
 
-/** Bytes from which a header is read: that of any version fits. */
-export const HEADER_BYTES: number = 4 * HEADER_WORDS.length;
+/** Bytes from which a header is read. */
+export const HEADER_BYTES: number = 4 * HEADER_ROOM;
 
 /** Whether a file begins as a recording does. */
 export function isRecording(head: Uint8Array): boolean {
@@ -40,7 +48,7 @@ export function readHeader(head: Uint8Array, source: string): RecordingHeader {
     const message = `its votes have version ${at(H.layoutVersion)}, and this version of Lockstep reads ${LAYOUT_VERSION}`;
     throw notOne(source, message);
   }
-  const words = version === 1 ? HEADER_WORDS_1 : HEADER_WORDS.length;
+  const words = version === 1 ? HEADER_WORDS_1 : HEADER_ROOM;
   const [rank, ranks, slots, ring] = [at(H.rank), at(H.ranks), at(H.slots), at(H.ringOffset) / 4];
   const recordWords = RECORD_WORDS.length + (1 + ranks) * VOTE_WORDS.length;
   const sound = ranks >= 1 && rank >= 0 && rank < ranks && slots >= 1 && slots <= MAX_STEPS;

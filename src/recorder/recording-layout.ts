@@ -21,7 +21,10 @@ export const HEADER_WORDS = [
   'startedSeconds',
   'run',
   'ended',
+  'begunHigh',
 ] as const;
+/** Words that a header has room for: the document begins after them. Files that were written before a word was are read with 0 in its place. */
+export const HEADER_ROOM = 32;
 /** Words of a header of version 1, which ends before `run`. */
 export const HEADER_WORDS_1: number = HEADER_WORDS.indexOf('run');
 

@@ -8,6 +8,7 @@ import { recordingDocument } from './recording-document.js';
 import {
   DEFAULT_RECORDED_STEPS,
   ERROR_CHARACTERS,
+  HEADER_ROOM,
   HEADER_WORDS,
   MAGIC,
   MAX_STEPS,
@@ -82,26 +83,32 @@ export class StepRecorder implements Disposable {
   readonly #documentAt: number;
   readonly #documentRoom: number;
   readonly #ring: number;
-  readonly #slots: number;
+  /** The word after the ring. */
+  readonly #end: number;
   readonly #recordWords: number;
   readonly #startedAt = performance.now();
   /** First word of the record in hand; 0 before the first. */
   #at = 0;
+  /** First word of the record that is written next. */
+  #next: number;
   #planHash = 0;
-  #begun = 0;
+  /** Steps that were begun, and milliseconds: int32 that wrap. */
+  #begun: number;
   #milliseconds = 0;
 
-  /** Made by `openRecorder`. */
-  constructor(planner: StepPlanner, path: string | null, slots: number, run: number) {
+  /** Made by `openRecorder`. `begun`: steps of which no record is kept, so that a test sees the count wrap. */
+  constructor(planner: StepPlanner, path: string | null, slots: number, run: number, begun: number = 0) {
     this.planner = planner;
     this.#decision = planner.decision.words;
-    this.#slots = slots;
     this.#recordWords = RECORD_WORDS.length + (1 + planner.ranks) * VOTE_WORDS.length;
     // Fewer keys make a shorter document: it has room for every plan that `keepKeys` may leave.
-    this.#documentAt = aligned(HEADER_WORDS.length * 4);
+    this.#documentAt = aligned(HEADER_ROOM * 4);
     this.#documentRoom = aligned(recordingDocument(planner).length);
     this.#ring = (this.#documentAt + this.#documentRoom) / 4;
-    const { memory, reason } = memoryOf(path, 4 * (this.#ring + slots * this.#recordWords));
+    this.#end = this.#ring + slots * this.#recordWords;
+    this.#next = this.#ring + (begun % slots) * this.#recordWords;
+    this.#begun = begun | 0;
+    const { memory, reason } = memoryOf(path, 4 * this.#end);
     this.reason = reason;
     this.persistent = reason === null;
     this.#words = new Int32Array(memory);
@@ -116,6 +123,8 @@ export class StepRecorder implements Disposable {
       ringOffset: 4 * this.#ring,
       slots,
       recordWords: this.#recordWords,
+      begun,
+      begunHigh: begun / 2 ** 32,
       processId: process.pid,
       startedSeconds: Math.floor(Date.now() / 1000),
       run,
@@ -149,7 +158,9 @@ export class StepRecorder implements Disposable {
     const { step, planHash, row } = this.planner;
     if (planHash !== this.#planHash) this.#describe();
     const words = this.#words;
-    const at = this.#ring + (this.#begun % this.#slots) * this.#recordWords;
+    const at = this.#next;
+    const next = at + this.#recordWords;
+    this.#next = next === this.#end ? this.#ring : next;
     this.#at = at;
     words[at] = 0;
     words[at + R.step] = step;
@@ -157,12 +168,14 @@ export class StepRecorder implements Disposable {
     words[at + R.decisionHash] = 0;
     words[at + R.refused] = 0;
     words[at + R.error0] = 0;
-    if ((this.#begun & CLOCK_EVERY) === 0) this.#milliseconds = performance.now() - this.#startedAt;
+    if ((this.#begun & CLOCK_EVERY) === 0) this.#milliseconds = (performance.now() - this.#startedAt) | 0;
     words[at + R.milliseconds] = this.#milliseconds;
     words.set(row, at + OWN_ROW);
     words[at] = VOTED;
-    this.#begun++;
-    words[H.begun] = this.#begun;
+    const begun = (this.#begun + 1) | 0;
+    this.#begun = begun;
+    if (begun === 0) words[H.begunHigh]++;
+    words[H.begun] = begun;
   }
 
   /** It has the table of all ranks. */

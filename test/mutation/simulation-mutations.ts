@@ -197,8 +197,8 @@ export const SIMULATION_MUTATIONS: readonly FileMutation[] = [
   {
     name: 'recorder: writes over the step before',
     file: RECORDER,
-    find: '(this.#begun % this.#slots)',
-    replace: '((this.#begun >> 1) % this.#slots)',
+    find: 'this.#next = next === this.#end',
+    replace: 'this.#next = (this.#begun & 1) === 0 ? at : next === this.#end',
   },
   {
     name: 'recorder: leaves out what was decided',

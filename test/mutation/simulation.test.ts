@@ -17,7 +17,6 @@ describe('one mistake in the loop of a rank', () => {
   // In a hook, for what is made while tests are collected stays behind where none of them runs.
   beforeAll(() => {
     folder = mkdtempSync(path.join(tmpdir(), 'lockstep-simulation-'));
-    copyFileSync(path.join(root, 'package.json'), path.join(folder, 'package.json'));
     symlinkSync(path.join(root, 'node_modules'), path.join(folder, 'node_modules'));
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -27,6 +26,8 @@ describe('one mistake in the loop of a rank', () => {
     const copy = path.join(folder, name, 'dist');
     try {
       cpSync(path.join(root, 'dist'), copy, { recursive: true });
+      // It says that these are modules, and where names that begin with # lead.
+      copyFileSync(path.join(root, 'package.json'), path.join(folder, name, 'package.json'));
       if (file !== undefined) writeFileSync(path.join(copy, file), text);
       return await campaign(await loadBuild(copy), 1, { steps });
     } finally {

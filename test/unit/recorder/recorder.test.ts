@@ -11,9 +11,10 @@ import {
   LockstepError,
   type StepPlanner,
 } from '../../../dist/entry/planner.js';
-import { decodeRecording, openRecorder, readRecording, type StepRecorder } from '../../../dist/entry/run.js';
+import { decodeRecording, openRecorder, readRecording } from '../../../dist/entry/run.js';
 import { VOTE_WORDS } from '../../../dist/layout/index.js';
-import { HEADER_WORDS, RECORD_WORDS } from '../../../dist/recorder/recording-layout.js';
+import { HEADER_ROOM, HEADER_WORDS, RECORD_WORDS } from '../../../dist/recorder/recording-layout.js';
+import { StepRecorder } from '../../../dist/recorder/step-recorder.js';
 import { hashDecisionPlain } from '../../oracles/seal-oracle.js';
 import { root } from '../../support/cli.js';
 import { runs } from '../../support/property-runs.js';
@@ -112,6 +113,22 @@ describe('a recorder', () => {
       keys: planner.plan.keys,
       replicaSize: 1,
     });
+  });
+
+  it('finds its records where the count of steps has wrapped, whatever its ring holds', async () => {
+    using planner = await createPlanner({ limits, plan });
+    for (const slots of [1, 3, 8, 10]) {
+      const recorder = new StepRecorder(planner, null, slots, 0, 2 ** 32 - 5);
+      for (let count = 1; count <= 20; count++) {
+        step(planner, recorder, count);
+        const { begun, records } = decodeRecording(recorder.bytes(), 'memory');
+        expect(begun).toBe(2 ** 32 - 5 + count);
+        const kept = Math.min(count, slots);
+        expect(records.map(({ sequence }) => sequence)).toEqual(
+          Array.from({ length: kept }, (_, index) => count - kept + index + 1),
+        );
+      }
+    }
   });
 
   it('has a file to itself: another of the same name is refused, and what is in it stays', async () => {
@@ -229,6 +246,7 @@ describe('a recording', () => {
     recorder[Symbol.dispose]();
     step(planner, recorder, 2);
     expect(await readRecording(file)).toMatchObject({ run: -7, ended: true, begun: 1 });
+    expect(HEADER_WORDS.length).toBeLessThanOrEqual(HEADER_ROOM);
     const unsaid = openRecorder({ planner, path: null });
     expect(decodeRecording(unsaid.bytes(), 'unsaid')).toMatchObject({ run: null, ended: false });
     const words = new Int32Array(recorder.bytes().buffer).with(HEADER_WORDS.indexOf('version'), 1);
@@ -257,6 +275,29 @@ describe('a recording', () => {
     await expect(readRecording(long)).rejects.toThrow('what cannot be');
     const signal = AbortSignal.abort();
     await expect(readRecording(long, { signal })).rejects.toMatchObject({ code: 'ERR_ABORTED' });
+  });
+
+  it('counts up to 2^32 milliseconds, collectives and seconds', async () => {
+    using planner = await createPlanner({ limits, plan });
+    const recorder = openRecorder({ planner, path: null, steps: 4 });
+    const { now } = performance;
+    const later = now.bind(performance);
+    performance.now = () => later() + 2 ** 31 + 5000;
+    try {
+      planner.vote();
+      recorder.voted(1);
+    } finally {
+      performance.now = now;
+    }
+    recorder.gathered();
+    planner.build(planner.resolve(planner.table));
+    recorder.built();
+    recorder.launched({ inGraphs: 2 ** 31, eager: 2 ** 32 - 1 });
+    const words = new Int32Array(recorder.bytes().buffer).with(HEADER_WORDS.indexOf('startedSeconds'), -(2 ** 31));
+    const { startedSeconds, records } = decodeRecording(new Uint8Array(words.buffer), 'memory');
+    expect(startedSeconds).toBe(2 ** 31);
+    expect(records[0]?.milliseconds).toBeGreaterThan(2 ** 31);
+    expect(records[0]?.collectives).toEqual({ inGraphs: 2 ** 31, eager: 2 ** 32 - 1 });
   });
 
   it('of nothing, of something else or cut short is refused', async () => {
