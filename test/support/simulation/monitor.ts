@@ -136,10 +136,14 @@ export class Monitor {
     return state === 'built' || state === 'launched';
   }
 
-  /** A call of a rank ended with an error. `voted`: it had voted in this call; else it waited in the park of the step before. */
+  /**
+   * A call of a rank ended with an error. `voted`: it had voted in this call; else it waited in the park of the step before, which goes on
+   * where the caller ended the wait.
+   */
   failed(rank: number, code: string, voted: boolean): void {
     const attempt = this.attempts[rank].at(-1);
-    if (attempt !== undefined && (voted || attempt.parked)) attempt.error ??= code;
+    const parked = attempt?.parked === true && code !== 'ERR_ABORTED';
+    if (attempt !== undefined && (voted || parked)) attempt.error ??= code;
   }
 
   /** Holds a rank's record against what it did. `exact`: not for a rank that was ended from outside between two of its calls. */
