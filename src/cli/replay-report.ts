@@ -1,4 +1,5 @@
 import type { ReasonCode } from '../agreement/index.js';
+import type { CaptureStage } from '../recorder/index.js';
 import type { ComparedRecordings, LastStep, Rederived, ReplayedLog } from '../replay/index.js';
 import { countOf, grouped, percentOf } from '../text.js';
 import type { TableRow } from './show.js';
@@ -19,7 +20,7 @@ export function recordingRows({ last }: ComparedRecordings, derived: readonly De
     const again = derived.find((each) => each.rank === rank);
     return {
       ...{ rank, step, sequence, state, error },
-      ...{ voted: vote.control, tokens: vote.tokens },
+      ...{ voted: vote?.control ?? null, tokens: vote?.tokens ?? null },
       ended: again?.ended ?? null,
       derived: again?.derived ?? 0,
       skipped: again?.skipped ?? 0,
@@ -76,10 +77,26 @@ const CAME: Record<LastStep['state'], string> = {
   launched: 'ended the step',
 };
 
-function lastLine({ step, sequence, state, refused, error, vote }: LastStep): string {
-  const held = `${countOf(vote.tokens, 'token')}, ${countOf(vote.decodes, 'decode')}, ${countOf(vote.prefills, 'prefill')}`;
+const AGREED: Record<CaptureStage, string> = {
+  keys: 'the keys that all ranks have',
+  'warm-up': 'the warm-up of key',
+  capture: 'the capture of key',
+  held: 'the graphs of key',
+};
+
+function lastLine(last: LastStep): string {
+  const { step, sequence, refused, error, capture, vote } = last;
   const ended = error === null ? '' : `, then ${error}`;
-  return `step ${step}, all-gather ${sequence}: ${refused ? 'did not enter' : CAME[state]}${ended} (voted ${vote.control}: ${held})`;
+  const came = `all-gather ${sequence}: ${refused ? 'did not enter' : capture === null ? CAME[last.state] : captureCame(last)}${ended}`;
+  if (vote === null) return `capture before step ${step}, ${came}`;
+  const held = `${countOf(vote.tokens, 'token')}, ${countOf(vote.decodes, 'decode')}, ${countOf(vote.prefills, 'prefill')}`;
+  return `step ${step}, ${came} (voted ${vote.control}: ${held})`;
+}
+
+function captureCame({ state, capture }: LastStep): string {
+  if (capture === null || state === 'launched') return 'ended the capture';
+  const what = `${AGREED[capture.stage]}${capture.key === null ? '' : ` ${capture.key}`}`;
+  return state === 'voted' ? `waited for its peers, to agree on ${what}` : `went on once all agreed on ${what}`;
 }
 
 /** What became of a log's steps, for people. */

@@ -18,9 +18,11 @@ export {
 } from '../formats/index.js';
 export type { GuardOutcome, GuardReady, GuardStage, JoinThreadsOptions, LackingRank } from '../ranks/index.js';
 export {
+  type CaptureStage,
   DEFAULT_RECORDED_STEPS,
   decodeRecording,
   openRecorder,
+  type RecordedCapture,
   type RecorderOptions,
   type Recording,
   type RecordingDocument,

@@ -1,8 +1,16 @@
 import { checkArguments } from '../checks.js';
 import { indexOf, nameIn, VOTE_WORDS } from '../layout/index.js';
 import type { RecordingDocument } from './recording-document.js';
-import { notOne, readHeader } from './recording-header.js';
-import { ERROR_CHARACTERS, RECORD_STATES, RECORD_WORDS, type RecordState } from './recording-layout.js';
+import { notOne, type RecordingHeader, readHeader } from './recording-header.js';
+import {
+  CAPTURE_STAGES,
+  type CaptureStage,
+  ERROR_CHARACTERS,
+  HEADER_WORDS,
+  RECORD_STATES,
+  RECORD_WORDS,
+  type RecordState,
+} from './recording-layout.js';
 
 /** One step of a rank, as far as it came. */
 export interface StepRecord {
@@ -35,6 +43,24 @@ export interface StepRecord {
   } | null;
 }
 
+/** The last agreement of the last capture of a rank. */
+export interface RecordedCapture {
+  /** What the ranks were to agree on. */
+  readonly stage: CaptureStage;
+  /** Index of the key in the plan; null where they agreed on which keys all have. */
+  readonly key: number | null;
+  /** Number of the step that was to come next. */
+  readonly step: number;
+  /** The all-gather that the rank entered for it, from 1. */
+  readonly sequence: number;
+  /** `voted`: it entered the all-gather; `gathered`: the ranks agreed, and it went on; `launched`: the capture is done. */
+  readonly state: 'voted' | 'gathered' | 'launched';
+  /** Whether it never entered that all-gather. */
+  readonly refused: boolean;
+  /** Code of the error that the capture ended with here; null where there was none, or no time to say so. */
+  readonly error: string | null;
+}
+
 /** A recording, read. */
 export interface Recording {
   /** Path of the file, or what else it was read from. */
@@ -59,6 +85,8 @@ export interface Recording {
   readonly begun: number;
   /** The last steps that were begun, oldest first. */
   readonly records: readonly StepRecord[];
+  /** Its last capture, as far as it came; null where there was none, or where the recording was written before it held captures. */
+  readonly capture: RecordedCapture | null;
 }
 
 /** Reads a recording from its bytes, named `source` in errors. Errors: ERR_INPUT_INVALID. */
@@ -86,6 +114,22 @@ export function decodeRecording(bytes: Uint8Array, source: string): Recording {
     document: readDocument(bytes, word('documentOffset'), word('documentBytes')),
     begun,
     records,
+    capture: readCapture(words, word),
+  };
+}
+
+function readCapture(words: Int32Array, word: RecordingHeader['word']): RecordedCapture | null {
+  const state = RECORD_STATES[word('captureState')];
+  const stage = CAPTURE_STAGES[word('captureStage')];
+  if (stage === undefined || (state !== 'voted' && state !== 'gathered' && state !== 'launched')) return null;
+  return {
+    stage,
+    key: stage === 'keys' ? null : word('captureKey'),
+    step: word('captureStep'),
+    sequence: word('captureSequence') >>> 0,
+    state,
+    refused: word('captureRefused') === 1,
+    error: readCode(words, H.captureError0),
   };
 }
 
@@ -115,14 +159,12 @@ function readRecord(words: Int32Array, at: number, ranks: number): StepRecord | 
   const has = (least: RecordState): boolean => words[at] >= RECORD_STATES.indexOf(least);
   const own = at + RECORD_WORDS.length;
   const table = own + VOTE_WORDS.length;
-  const text = new Uint8Array(words.buffer, 4 * (at + R.error0), ERROR_CHARACTERS);
-  const error = new TextDecoder('latin1').decode(text.subarray(0, Math.max(0, text.indexOf(0)) || text.length));
   return {
     step: words[at + R.step],
     sequence: words[at + R.sequence] >>> 0,
     state,
     refused: words[at + R.refused] === 1,
-    error: text[0] === 0 ? null : error,
+    error: readCode(words, at + R.error0),
     milliseconds: words[at + R.milliseconds] >>> 0,
     row: words.slice(own, table),
     table: has('gathered') ? words.slice(table, table + ranks * VOTE_WORDS.length) : null,
@@ -134,4 +176,12 @@ function readRecord(words: Int32Array, at: number, ranks: number): StepRecord | 
   };
 }
 
+/** The code of an error that was written from this word on; null for none. */
+function readCode(words: Int32Array, at: number): string | null {
+  const text = new Uint8Array(words.buffer, 4 * at, ERROR_CHARACTERS);
+  if (text[0] === 0) return null;
+  return new TextDecoder('latin1').decode(text.subarray(0, Math.max(0, text.indexOf(0)) || text.length));
+}
+
+const H = indexOf(HEADER_WORDS);
 const R = indexOf(RECORD_WORDS);

@@ -22,6 +22,18 @@ export const HEADER_WORDS = [
   'run',
   'ended',
   'begunHigh',
+  'captureState',
+  'captureStage',
+  'captureKey',
+  'captureStep',
+  'captureSequence',
+  'captureRefused',
+  'captureError0',
+  'captureError1',
+  'captureError2',
+  'captureError3',
+  'captureError4',
+  'captureError5',
 ] as const;
 /** Words that a header has room for: the document begins after them. Files that were written before a word was are read with 0 in its place. */
 export const HEADER_ROOM = 32;
@@ -59,6 +71,15 @@ export const RECORD_WORDS = [
 export const RECORD_STATES = ['none', 'voted', 'gathered', 'built', 'launched'] as const;
 /** How far a rank came in a step. */
 export type RecordState = (typeof RECORD_STATES)[number];
+
+/**
+ * What the ranks agree on in a capture: the keys that all have, then for each key that all can warm it up, that all can capture it, and that all hold its
+ * graphs. A header holds the last one, with a `state` as a record has: `voted`: the rank entered the all-gather; `gathered`: they agreed; `launched`: the
+ * capture is done.
+ */
+export const CAPTURE_STAGES = ['keys', 'warm-up', 'capture', 'held'] as const;
+/** What the ranks agree on in a capture. */
+export type CaptureStage = (typeof CAPTURE_STAGES)[number];
 
 /** Most characters of an error's code that a record keeps. */
 export const ERROR_CHARACTERS = 24;

@@ -6,6 +6,8 @@ import { guarded, loadNative } from '../native/index.js';
 import { StepPlanner } from '../planner/index.js';
 import { recordingDocument } from './recording-document.js';
 import {
+  CAPTURE_STAGES,
+  type CaptureStage,
   DEFAULT_RECORDED_STEPS,
   ERROR_CHARACTERS,
   HEADER_ROOM,
@@ -37,8 +39,6 @@ export function recordingFile(folder: string, rank: number): string {
   return join(folder, `rank-${rank}.rec`);
 }
 
-/** Errors that leave the group, and a park, as they were. */
-const GOES_ON: readonly string[] = ['ERR_ABORTED', 'ERR_CAPTURE_ASYMMETRIC'];
 /** Steps between two looks at the clock, less one: a look takes as long as the rest of a record. */
 const CLOCK_EVERY = 15;
 
@@ -212,9 +212,46 @@ export class StepRecorder implements Disposable {
     const at = this.#at;
     // The first error of a step is the one that counts; before a vote, the record in hand is that of an earlier step.
     if (at === 0 || words[at + R.error0] !== 0) return;
-    if (words[at] === LAUNCHED && (words[at + R.run] !== PARK || GOES_ON.includes(code))) return;
+    if (words[at] === LAUNCHED && (words[at + R.run] !== PARK || code === 'ERR_ABORTED')) return;
     words[at + R.refused] = words[at + R.sequence] === (entered | 0) ? 0 : 1;
-    const bytes = new Uint8Array(words.buffer, 4 * (at + R.error0), ERROR_CHARACTERS).fill(0);
+    this.#write(code, at + R.error0);
+  }
+
+  /** This rank enters all-gather `sequence` of a capture, to agree on `stage` of a key; on `keys`, of none. */
+  agrees(stage: CaptureStage, key: number, sequence: number): void {
+    const words = this.#words;
+    words[H.captureState] = 0;
+    words[H.captureStage] = CAPTURE_STAGES.indexOf(stage);
+    words[H.captureKey] = key;
+    words[H.captureStep] = this.planner.step;
+    words[H.captureSequence] = sequence;
+    words[H.captureRefused] = 0;
+    words[H.captureError0] = 0;
+    words[H.captureState] = VOTED;
+  }
+
+  /** The ranks agreed, and this one goes on with the capture. */
+  agreed(): void {
+    this.#words[H.captureState] = GATHERED;
+  }
+
+  /** The capture is done. */
+  captured(): void {
+    this.#words[H.captureState] = LAUNCHED;
+  }
+
+  /** The capture ended here with this error. `entered`: the all-gather that the rank entered last: an agreement on keys may take several. */
+  captureFailed(code: string, entered: number): void {
+    const words = this.#words;
+    const ahead = (entered - words[H.captureSequence]) | 0;
+    if (ahead > 0) words[H.captureSequence] = entered;
+    words[H.captureRefused] = ahead < 0 ? 1 : 0;
+    this.#write(code, H.captureError0);
+  }
+
+  /** Writes the code of an error from this word on. */
+  #write(code: string, at: number): void {
+    const bytes = new Uint8Array(this.#words.buffer, 4 * at, ERROR_CHARACTERS).fill(0);
     for (let index = 0; index < Math.min(code.length, bytes.length); index++) bytes[index] = code.charCodeAt(index);
   }
 

@@ -22,7 +22,7 @@ export interface Difference {
 export interface ComparedRecordings extends Leavers {
   /** Ranks of the group. */
   readonly ranks: number;
-  /** Ranks of the group without a recording, or without a step in it. */
+  /** Ranks of the group without a recording, or without a step or a capture in it. */
   readonly missing: readonly number[];
   /** The last step of each rank that has a recording, by rank. */
   readonly last: readonly LastStep[];

@@ -1,6 +1,6 @@
 import { ENUMS, indexOf, VOTE_WORDS } from '../layout/index.js';
 import { RECORD_STATES, type Recording, type StepRecord } from '../recorder/index.js';
-import { type LastStep, lastStep } from './last-step.js';
+import { type LastStep, lastRecord, lastStep } from './last-step.js';
 
 /** Which ranks left step before the others, as far as that can be known. */
 export interface Leavers {
@@ -32,7 +32,7 @@ interface End {
  * |---|---|
  * | `ERR_RANK_LOST`, `ERR_COLLECTIVE_TIMEOUT` | *heard* of another's end |
  * | no error | is *silent*: killed, stopped, ended in order, or still running |
- * | `ERR_ABORTED` before the all-gather; a fault that all agreed on | is silent too: these leave the group whole, and the rank could go on |
+ * | `ERR_ABORTED` before the all-gather; a fault, or the end of a capture, that all agreed on | is silent too: these leave the group whole, and the rank could go on |
  * | any other error | *failed* by itself |
  *
  * 1. Ranks that failed left before those that only heard of it.
@@ -77,8 +77,9 @@ function endOf(recording: Recording): End | null {
   const last = lastStep(recording);
   if (last === null) return null;
   const { error, refused } = last;
-  const faulty = agreedFault(recording.records.at(-1) as StepRecord);
-  const goesOn = error === null || faulty.length > 0 || (error === 'ERR_ABORTED' && refused);
+  const record = lastRecord(recording);
+  const faulty = record === null ? [] : agreedFault(record);
+  const goesOn = error === null || faulty.length > 0 || (error === 'ERR_ABORTED' && refused) || agreedEnd(last);
   const how = goesOn ? 'silent' : HEARD.includes(error) ? 'heard' : 'failed';
   return { last, how, faulty, ended: recording.ended === true, ranks: recording.ranks };
 }
@@ -88,6 +89,12 @@ function agreedFault({ error, state, table }: StepRecord): readonly number[] {
   if (table === null || state !== 'gathered' || error !== 'ERR_RANK_FAULT') return [];
   const ranks = Array.from({ length: table.length / VOTE_WORDS.length }, (_, rank) => rank);
   return ranks.filter((rank) => table[rank * VOTE_WORDS.length + CONTROL] === ENUMS.CONTROL.fault);
+}
+
+/** Whether a capture ended by what all ranks agreed on. The same code from a forward or a callback is of one rank alone, after they agreed. */
+function agreedEnd({ capture, state, refused, error }: LastStep): boolean {
+  const agreed = error === 'ERR_ABORTED' || error === 'ERR_CAPTURE_ASYMMETRIC';
+  return capture !== null && state === 'voted' && !refused && agreed;
 }
 
 /** Errors by which a rank learns of another's end. */

@@ -11,6 +11,7 @@ import {
 } from '../ranks/index.js';
 import type { WaitOptions } from '../wait.js';
 import type { Waiting } from '../waiting.js';
+import type { RankReporter } from './rank-reporter.js';
 
 /** What a rank agrees on with its peers in one capture. */
 export class RankAgreement implements CaptureAgreement {
@@ -21,11 +22,13 @@ export class RankAgreement implements CaptureAgreement {
   readonly #collective: Collective;
   readonly #policy: GuardPolicy;
   readonly #wait: WaitOptions;
+  readonly #reporter: RankReporter;
 
-  constructor(collective: Collective, policy: GuardPolicy, wait: WaitOptions) {
+  constructor(collective: Collective, policy: GuardPolicy, wait: WaitOptions, reporter: RankReporter) {
     this.#collective = collective;
     this.#policy = policy;
     this.#wait = wait;
+    this.#reporter = reporter;
   }
 
   /** Which of this rank's keys all ranks have. */
@@ -35,12 +38,15 @@ export class RankAgreement implements CaptureAgreement {
 
   /** Whether all ranks go on with a key. */
   guard(ready: GuardReady): Waiting<'run' | 'skip'> {
+    this.#reporter.agrees(ready.stage ?? 'capture', ready.key, this.#collective.sequence + 1);
     return this.#agreed(agreeingOnCapture(this.#collective, ready, this.#policy, this.#wait));
   }
 
   *#agreed<T>(ask: Waiting<T>): Waiting<T> {
     try {
-      return yield* ask;
+      const outcome = yield* ask;
+      this.#reporter.agreed();
+      return outcome;
     } catch (error) {
       this.refusal = error;
       throw error;

@@ -3,7 +3,7 @@ import type { ForwardBatch } from '../batch/index.js';
 import { LockstepError } from '../errors.js';
 import type { CaptureReport } from '../execution/index.js';
 import type { StepPlanner } from '../planner/index.js';
-import type { StepRecorder } from '../recorder/index.js';
+import type { CaptureStage, StepRecorder } from '../recorder/index.js';
 import {
   type CaptureEvent,
   type FaultEvent,
@@ -21,9 +21,10 @@ export class RankReporter {
   readonly #planner: StepPlanner;
   readonly #recorder: StepRecorder | undefined;
   readonly #counts = new StepCounts();
-  /** The step in hand, and whether this rank has voted in it. */
+  /** The step in hand, whether this rank has voted in it, and whether it captures before it. */
   #step = 0;
   #hasVoted = false;
+  #captures = false;
 
   readonly #clock: StepClock | null;
 
@@ -48,7 +49,24 @@ export class RankReporter {
   begin(): void {
     this.#step = this.#planner.step;
     this.#hasVoted = false;
+    this.#captures = false;
     this.#clock?.begin();
+  }
+
+  /** It is a capture, whose first all-gather, on keys, is to be `sequence`. */
+  captures(sequence: number): void {
+    this.#captures = true;
+    this.#recorder?.agrees('keys', 0, sequence);
+  }
+
+  /** This rank enters all-gather `sequence`, for an agreement of a capture on one key. */
+  agrees(stage: CaptureStage, key: number, sequence: number): void {
+    this.#recorder?.agrees(stage, key, sequence);
+  }
+
+  /** The ranks agreed, on keys or on a key. */
+  agreed(): void {
+    this.#recorder?.agreed();
   }
 
   voted(sequence: number): void {
@@ -85,6 +103,7 @@ export class RankReporter {
   }
 
   captured({ captured, skipped }: CaptureReport): void {
+    this.#recorder?.captured();
     const { rank, ranks, planHash, plan } = this.#planner;
     if (RANK_CHANNELS.capture.hasSubscribers) {
       for (const { key, graphs, reservedBytes, allocatedBytes, seconds } of captured) {
@@ -99,8 +118,9 @@ export class RankReporter {
   /** An error ends a step or a capture, after the rank entered all-gather `sequence`. A step that its caller gave up before the vote is none: it can be taken again. */
   fault(error: unknown, sequence: number): void {
     const code = error instanceof LockstepError ? error.code : null;
-    this.#recorder?.failed(asFault(error).code, sequence);
-    if (code === 'ERR_ABORTED' && !this.#hasVoted) return;
+    if (this.#captures) this.#recorder?.captureFailed(asFault(error).code, sequence);
+    else this.#recorder?.failed(asFault(error).code, sequence);
+    if (code === 'ERR_ABORTED' && !this.#hasVoted && !this.#captures) return;
     const { rank } = this.#planner;
     const step = this.#step;
     this.#counts.faults++;

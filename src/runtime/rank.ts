@@ -213,9 +213,10 @@ export class Rank implements Disposable {
     const { collective } = this;
     const { onAsymmetric } = this.#options;
     const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
-    const agreement = new RankAgreement(collective, { onAsymmetric }, { timeoutMs });
+    const agreement = new RankAgreement(collective, { onAsymmetric }, { timeoutMs }, this.#reporter);
     try {
       this.#relied = true;
+      this.#reporter.captures(collective.sequence + 1);
       const wait = { timeoutMs, signal: this.#ending.signal };
       const report = yield* capturingKeys(this.executor, this.planner, agreement, options, wait);
       this.#reporter.captured(report);

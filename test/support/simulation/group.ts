@@ -159,7 +159,7 @@ function planOf(sizes: readonly number[]): typeof PLAN {
 
 /** The recorder, with a call between gather and launch that may throw. */
 function throwing(recorder: StepRecorder, take: () => void): StepRecorder {
-  const calls: Pick<StepRecorder, 'planner' | 'voted' | 'gathered' | 'built' | 'launched' | 'failed'> = {
+  const calls: Omit<StepRecorder, 'persistent' | 'reason' | 'bytes' | typeof Symbol.dispose> = {
     planner: recorder.planner,
     voted: (sequence) => recorder.voted(sequence),
     gathered: () => {
@@ -169,6 +169,10 @@ function throwing(recorder: StepRecorder, take: () => void): StepRecorder {
     built: () => recorder.built(),
     launched: (counts) => recorder.launched(counts),
     failed: (code, entered) => recorder.failed(code, entered),
+    agrees: (stage, key, sequence) => recorder.agrees(stage, key, sequence),
+    agreed: () => recorder.agreed(),
+    captured: () => recorder.captured(),
+    captureFailed: (code, entered) => recorder.captureFailed(code, entered),
   };
   return calls as StepRecorder;
 }

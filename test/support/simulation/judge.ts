@@ -34,8 +34,9 @@ export function judge(run: SimulatedRun): void {
       throw new Error(`${what} ${end.at - fault.at} ms after the fault, with a deadline of ${run.timeoutMs} ms`);
     }
   }
-  // Captures are not recorded.
-  if (verdict.recorded && fault.step >= 0) judgeRecordings(run);
+  // Rows of a capture are not recorded: where all ranks refuse one alike, nothing tells whose it was.
+  const alike = fault.step < 0 && verdict.others.includes('ERR_RANKS_DIVERGED');
+  if (verdict.recorded && !alike) judgeRecordings(run);
 }
 
 /**

@@ -92,8 +92,8 @@ describe('a recorder', () => {
     recorder.failed('ERR_ABORTED', 9);
     expect(last()).toMatchObject({ state: 'launched', run: 'full', error: null });
     step(planner, recorder, 10);
-    // What leaves the group as it was does not end a park either.
-    for (const code of ['ERR_ABORTED', 'ERR_CAPTURE_ASYMMETRIC']) recorder.failed(code, 10);
+    // A wait that its caller ends does not end the park.
+    recorder.failed('ERR_ABORTED', 10);
     expect(last()).toMatchObject({ state: 'launched', run: 'park', error: null });
     recorder.failed('ERR_RANK_LOST', 10);
     expect(last()).toMatchObject({ state: 'launched', run: 'park', error: 'ERR_RANK_LOST', refused: false });
@@ -113,6 +113,36 @@ describe('a recorder', () => {
       keys: planner.plan.keys,
       replicaSize: 1,
     });
+  });
+
+  it('says how far the last capture came, and what ended it', async () => {
+    using planner = await createPlanner({ limits, plan });
+    const recorder = openRecorder({ planner, path: null });
+    const read = () => decodeRecording(recorder.bytes(), 'memory');
+    expect(read().capture).toBeNull();
+    recorder.agrees('keys', 0, 1);
+    const keys = { stage: 'keys', key: null, step: 0, sequence: 1, state: 'voted', refused: false, error: null };
+    expect(read().capture).toEqual(keys);
+    // Lists of keys took three all-gathers more.
+    recorder.captureFailed('ERR_RANK_LOST', 4);
+    expect(read().capture).toEqual({ ...keys, sequence: 4, error: 'ERR_RANK_LOST' });
+    recorder.agrees('keys', 0, 5);
+    recorder.captureFailed('ERR_DEVICE_LOST', 4);
+    expect(read().capture).toEqual({ ...keys, sequence: 5, refused: true, error: 'ERR_DEVICE_LOST' });
+    for (const [index, stage] of (['warm-up', 'capture', 'held'] as const).entries()) {
+      recorder.agrees(stage, 2, index + 6);
+      const about = { ...keys, stage, key: 2, sequence: index + 6 };
+      expect(read().capture).toEqual(about);
+      recorder.agreed();
+      expect(read().capture).toEqual({ ...about, state: 'gathered' });
+    }
+    recorder.captured();
+    expect(read()).toMatchObject({ begun: 0, records: [], capture: { state: 'launched', sequence: 8, error: null } });
+    // A step changes nothing in it, and a file that was written without it has none.
+    step(planner, recorder, 9);
+    expect(read()).toMatchObject({ begun: 1, capture: { state: 'launched', sequence: 8 } });
+    const words = new Int32Array(recorder.bytes().buffer).fill(0, HEADER_WORDS.indexOf('begunHigh'), HEADER_ROOM);
+    expect(decodeRecording(new Uint8Array(words.buffer), 'former')).toMatchObject({ begun: 1, capture: null });
   });
 
   it('finds its records where the count of steps has wrapped, whatever its ring holds', async () => {

@@ -258,6 +258,52 @@ describe('recordings of one group', () => {
     expect(gone.compare()).toMatchObject({ difference: null, first: { rank: 3 }, culprits: [3] });
   });
 
+  it('name the rank that failed in a capture, at which agreement, before any step or after some', async () => {
+    for (const steps of [0, 2]) {
+      const group = await RecordedRanks.make();
+      for (let step = 0; step < steps; step++) group.step();
+      const agree = (stage: 'warm-up' | 'capture', ranks: readonly number[]): void => {
+        for (const rank of ranks) group.recorders[rank]?.agrees(stage, 3, group.sequences[rank]++);
+      };
+      agree('warm-up', [0, 1, 2, 3]);
+      for (const recorder of group.recorders) recorder.agreed();
+      group.recorders[1]?.captureFailed('ERR_RANK_FAULT', steps + 1);
+      agree('capture', [0, 2, 3]);
+      for (const rank of [0, 2]) group.recorders[rank]?.captureFailed('ERR_RANK_LOST', steps + 2);
+      const { missing, first, culprits, last, apart } = group.compare();
+      expect([missing, culprits, apart]).toEqual([[], [1], false]);
+      expect(first).toEqual({
+        ...{ rank: 1, step: steps, sequence: steps + 1, state: 'gathered', refused: false },
+        ...{ error: 'ERR_RANK_FAULT', capture: { stage: 'warm-up', key: 3 }, vote: null },
+      });
+      expect(last[3]).toMatchObject({ state: 'voted', error: null, capture: { stage: 'capture', key: 3 } });
+      // It died there in place of failing: it has no error, and is behind.
+      const silent = group.read().map((each) => {
+        const { capture } = each;
+        return each.rank !== 1 || capture === null ? each : { ...each, capture: { ...capture, error: null } };
+      });
+      expect(compareRecordings(silent)).toMatchObject({ first: { rank: 1 }, culprits: [1] });
+    }
+  });
+
+  it('name nobody for a capture that is done, or that all ended alike', async () => {
+    for (const error of [null, 'ERR_CAPTURE_ASYMMETRIC', 'ERR_ABORTED']) {
+      const group = await RecordedRanks.make();
+      group.step();
+      for (const [rank, recorder] of group.recorders.entries()) {
+        recorder.agrees('held', 0, group.sequences[rank]++);
+        if (error !== null) recorder.captureFailed(error, 2);
+        if (error === null) recorder.agreed();
+        if (error === null) recorder.captured();
+      }
+      expect(group.compare()).toMatchObject({ first: null, behind: [], culprits: [] });
+      // Rank 2 does not come to the next step.
+      group.step((rank) => (rank === 2 ? 'none' : 'voted'));
+      group.lose('ERR_RANK_LOST', [0, 1, 3]);
+      expect(group.compare()).toMatchObject({ first: { rank: 2, capture: { stage: 'held', key: 0 } }, culprits: [2] });
+    }
+  });
+
   it('name the rank that held another table than was voted, and at which step', async () => {
     const group = await RecordedRanks.make();
     group.step();

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { type PlanEvent, RANK_CHANNELS, type StepStats } from '../../../dist/entry/metrics.js';
 import { createPlanner, decodePlan, LOCKSTEP_POLICY, type Row, type StepPlanner } from '../../../dist/entry/planner.js';
+import { decodeRecording, openRecorder } from '../../../dist/entry/run.js';
 import { type Collective, createRank, createSolo, openDevice, type Rank } from '../../../dist/index.js';
 import { TEST_DEVICE } from '../../support/device-fixture.js';
 
@@ -115,6 +116,14 @@ describe('events of a rank', () => {
     expect(heard).toEqual([['fault', { rank: 0, step: 5, code: 'ERR_RANK_FAULT', error: expect.any(Error) }]]);
   });
 
+  it('tell of a capture that its caller gave up, though a step that is given up before its vote is none', async () => {
+    const heard = listen();
+    const { rank } = await ranked();
+    expect(() => rank.captureSync({ interrupted: () => true })).toThrow(/gave the capture up/);
+    expect(heard).toEqual([['fault', { rank: 0, step: 0, code: 'ERR_ABORTED', error: expect.any(Error) }]]);
+    expect(rank.stats().faults).toBe(1);
+  });
+
   it('of a forward that breaks carry what it threw', async () => {
     const heard = listen();
     using planner = await createPlanner({ limits, plan });
@@ -122,10 +131,16 @@ describe('events of a rank', () => {
     const part = (): void => {
       throw new TypeError('the model broke');
     };
-    using rank = createRank({ planner, device, collective: createSolo(), forward: () => ({ part }) });
+    const recorder = openRecorder({ planner, path: null });
+    using rank = createRank({ planner, device, collective: createSolo(), recorder, forward: () => ({ part }) });
     expect(() => rank.captureSync()).toThrow('the model broke');
     expect(heard).toEqual([['fault', { rank: 0, step: 0, code: null, error: expect.any(TypeError) }]]);
     expect(rank.stats().faults).toBe(1);
+    const { capture } = decodeRecording(recorder.bytes(), 'this rank');
+    expect(capture).toEqual({
+      ...{ stage: 'warm-up', key: 0, step: 0, sequence: 2 },
+      ...{ state: 'gathered', refused: false, error: 'ERR_RANK_FAULT' },
+    });
   });
 });
 
