@@ -1,8 +1,7 @@
-import { mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { LockstepError, shown } from '../errors.js';
 import { DECISION_WORDS, ENUMS, indexOf, LAYOUT_VERSION, VOTE_WORDS } from '../layout/index.js';
-import { guarded, loadNative } from '../native/index.js';
+import { loadNative } from '../native/index.js';
 import { StepPlanner } from '../planner/index.js';
 import { recordingDocument } from './recording-document.js';
 import {
@@ -18,6 +17,7 @@ import {
   RECORD_WORDS,
   RECORDING_VERSION,
 } from './recording-layout.js';
+import { memoryOf } from './recording-memory.js';
 
 /** Options of `openRecorder`. */
 export interface RecorderOptions {
@@ -213,7 +213,7 @@ export class StepRecorder implements Disposable {
     // The first error of a step is the one that counts; before a vote, the record in hand is that of an earlier step.
     if (at === 0 || words[at + R.error0] !== 0) return;
     if (words[at] === LAUNCHED && (words[at + R.run] !== PARK || code === 'ERR_ABORTED')) return;
-    words[at + R.refused] = words[at + R.sequence] === (entered | 0) ? 0 : 1;
+    words[at + R.refused] = ((entered - words[at + R.sequence]) | 0) < 0 ? 1 : 0;
     this.#write(code, at + R.error0);
   }
 
@@ -264,42 +264,6 @@ export class StepRecorder implements Disposable {
     this.#planHash = this.planner.planHash;
     this.#words[H.planHash] = this.#planHash;
     this.#words[H.documentBytes] = document.length;
-  }
-}
-
-/** The memory of a recording: the pages of a file, or this process's own with the reason why. */
-function memoryOf(path: string | null, bytes: number): { memory: ArrayBuffer; reason: string | null } {
-  if (path === null) return { memory: ownMemory(bytes), reason: 'no file was asked for' };
-  let native: ReturnType<typeof loadNative>;
-  try {
-    native = loadNative();
-  } catch (error) {
-    if (!(error instanceof LockstepError)) throw error;
-    return { memory: ownMemory(bytes), reason: error.message };
-  }
-  try {
-    mkdirSync(dirname(path), { recursive: true });
-  } catch (cause) {
-    throw new LockstepError(
-      'ERR_INPUT_INVALID',
-      `${path} cannot be made: ${(cause as Error).message}`,
-      { path },
-      { cause },
-    );
-  }
-  return { memory: guarded(() => native.mapFile(path, bytes)), reason: null };
-}
-
-function ownMemory(bytes: number): ArrayBuffer {
-  try {
-    return new ArrayBuffer(bytes);
-  } catch (cause) {
-    throw new LockstepError(
-      'ERR_CONFIG_INVALID',
-      `A recording of so many steps takes ${bytes} bytes, which this process cannot have; keep fewer steps`,
-      { bytes, options: ['steps'] },
-      { cause },
-    );
   }
 }
 

@@ -30,7 +30,7 @@ interface End {
  *
  * | last record | its rank |
  * |---|---|
- * | `ERR_RANK_LOST`, `ERR_COLLECTIVE_TIMEOUT` | *heard* of another's end |
+ * | `ERR_RANK_LOST`, `ERR_COLLECTIVE_TIMEOUT`; `ERR_RANKS_DIVERGED` on several | *heard* of another's end, or found with others what another did |
  * | no error | is *silent*: killed, stopped, ended in order, or still running |
  * | `ERR_ABORTED` before the all-gather; a fault, or the end of a capture, that all agreed on | is silent too: these leave the group whole, and the rank could go on |
  * | any other error | *failed* by itself |
@@ -44,7 +44,7 @@ interface End {
  * 6. Recordings that end more than one step apart were read one after the other, while the ranks ran: only a failure counts in them.
  */
 export function firstToLeave(recordings: readonly Recording[]): Leavers {
-  const ends = recordings.flatMap((each) => endOf(each) ?? []);
+  const ends = endsOf(recordings);
   const apart = stepsApart(ends) > 1;
   const those = (how: End['how']): End[] => ends.filter((each) => each.how === how);
   const [failed, heard, silent] = [those('failed'), those('heard'), those('silent')];
@@ -67,20 +67,25 @@ export function firstToLeave(recordings: readonly Recording[]): Leavers {
 
 /** Ranks that voted the fault by which the last step of all ended; none where a rank has gone on since. */
 export function lastFaulty(recordings: readonly Recording[]): readonly number[] {
-  const ends = recordings.flatMap((each) => endOf(each) ?? []);
+  const ends = endsOf(recordings);
   const newest = ends.filter((each) => !ends.some((other) => isLater(other, each)));
   const faulty = newest.flatMap((each) => each.faulty);
   return [...new Set(faulty)].sort((a, b) => a - b);
 }
 
-function endOf(recording: Recording): End | null {
-  const last = lastStep(recording);
-  if (last === null) return null;
+function endsOf(recordings: readonly Recording[]): End[] {
+  const lasts = recordings.map((recording) => ({ recording, last: lastStep(recording) }));
+  const diverged = lasts.filter(({ last }) => last?.error === DIVERGED).length;
+  const heard = diverged > 1 ? [...HEARD, DIVERGED] : HEARD;
+  return lasts.flatMap(({ recording, last }) => (last === null ? [] : [endOf(recording, last, heard)]));
+}
+
+function endOf(recording: Recording, last: LastStep, heard: readonly string[]): End {
   const { error, refused } = last;
   const record = lastRecord(recording);
   const faulty = record === null ? [] : agreedFault(record);
   const goesOn = error === null || faulty.length > 0 || (error === 'ERR_ABORTED' && refused) || agreedEnd(last);
-  const how = goesOn ? 'silent' : HEARD.includes(error) ? 'heard' : 'failed';
+  const how = goesOn ? 'silent' : heard.includes(error) ? 'heard' : 'failed';
   return { last, how, faulty, ended: recording.ended === true, ranks: recording.ranks };
 }
 
@@ -99,6 +104,8 @@ function agreedEnd({ capture, state, refused, error }: LastStep): boolean {
 
 /** Errors by which a rank learns of another's end. */
 const HEARD: readonly string[] = ['ERR_RANK_LOST', 'ERR_COLLECTIVE_TIMEOUT'];
+/** What a rank finds in the rows of others, or alone in a table of its own that is damaged. */
+const DIVERGED = 'ERR_RANKS_DIVERGED';
 
 /** Those that came less far than the others. */
 function furthestBehind(ends: readonly End[]): readonly End[] {

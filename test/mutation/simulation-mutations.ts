@@ -215,13 +215,13 @@ export const SIMULATION_MUTATIONS: readonly FileMutation[] = [
   {
     name: 'recorder: a rank that never entered its all-gather seems to have',
     file: RECORDER,
-    find: 'words[at + R.refused] = words[at + R.sequence] === (entered | 0) ? 0 : 1;',
+    find: 'words[at + R.refused] = ((entered - words[at + R.sequence]) | 0) < 0 ? 1 : 0;',
     replace: '',
   },
   {
     name: 'replay: a rank that only heard of an end is blamed for it',
     file: 'replay/first-to-leave.js',
-    find: "HEARD.includes(error) ? 'heard'",
-    replace: "!HEARD.includes(error) ? 'heard'",
+    find: "heard.includes(error) ? 'heard'",
+    replace: "!heard.includes(error) ? 'heard'",
   },
 ];

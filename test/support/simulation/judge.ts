@@ -76,8 +76,8 @@ function judgeRecordings({ build, fault, group }: SimulatedRun): void {
   const complete = recordings.some(({ rank }) => rank === fault.culprit);
   if (!complete) return;
   if (culprits.length === 1 && culprits[0] === fault.culprit) return;
-  // One that stalled hears of the end, as the others do: a rank without a recording can have been it.
-  const unsure = fault.kind === 'rank stalls' && missing.length > 0 && culprits.length === 0;
+  // One that goes on where it should not hears of the end, as the others do: a rank without a recording can have been it.
+  const unsure = missing.length > 0 && culprits.length === 0;
   if (unsure && behind.length === 1 && behind[0] === fault.culprit) return;
   throw new Error(`the recordings blame rank ${culprits.join(', ') || 'none'} in place of rank ${fault.culprit}`);
 }

@@ -95,7 +95,8 @@ describe('a recorder', () => {
     // A wait that its caller ends does not end the park.
     recorder.failed('ERR_ABORTED', 10);
     expect(last()).toMatchObject({ state: 'launched', run: 'park', error: null });
-    recorder.failed('ERR_RANK_LOST', 10);
+    // It has entered an all-gather since.
+    recorder.failed('ERR_RANK_LOST', 11);
     expect(last()).toMatchObject({ state: 'launched', run: 'park', error: 'ERR_RANK_LOST', refused: false });
   });
 

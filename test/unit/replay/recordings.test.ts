@@ -230,6 +230,21 @@ describe('recordings of one group', () => {
     expect(compareRecordings(group.read().slice(2, 3))).toMatchObject({ first: null, behind: [], culprits: [] });
   });
 
+  it('name the rank that stayed behind those that found alike that it did something else', async () => {
+    const group = await RecordedRanks.make();
+    group.step();
+    group.step((rank) => (rank === 0 ? 'none' : 'gathered'));
+    group.lose('ERR_RANKS_DIVERGED', [1, 2, 3]);
+    expect(group.compare()).toMatchObject({ first: { rank: 0 }, culprits: [0] });
+    // It gathered once more than its park, in which it heard of the end.
+    const heard = group
+      .read()
+      .map((each) =>
+        each.rank > 0 ? each : { ...each, records: each.records.map((one) => ({ ...one, error: 'ERR_RANK_LOST' })) },
+      );
+    expect(compareRecordings(heard)).toMatchObject({ first: { rank: 0, refused: false }, culprits: [0] });
+  });
+
   it('name those of several that failed which came less far', async () => {
     const group = await RecordedRanks.make();
     group.step();
