@@ -312,6 +312,15 @@ export class StepPlanner {
     if (this.#planHash !== before) this.#decisionHash = 0;
   }
 
+  /**
+   * Takes the vote back, as long as no other rank has its row: what is scheduled stays, the batch can be edited again, and the same step can
+   * be voted again. Errors: ERR_STEP_ORDER without a vote, or once it is resolved; ERR_DISPOSED.
+   */
+  retract(): void {
+    this.#check('voted');
+    this.#state = 'open';
+  }
+
   /** Gives up the current step after an error: nothing is scheduled, and the batch can be edited again. */
   abandon(): void {
     if (this.#state === 'disposed') return;

@@ -5,7 +5,7 @@ import { type CaptureOptions, type CaptureReport, capturingKeys, Executor } from
 import { stagingOf } from '../layout/index.js';
 import { assertShapeContract, devicePort, type StepPlanner } from '../planner/index.js';
 import { type Collective, DEFAULT_TIMEOUT_MS, type ParkOptions } from '../ranks/index.js';
-import { eitherSignal } from '../wait.js';
+import { eitherSignal, throwIfAborted } from '../wait.js';
 import { runWaiting, runWaitingSync, type Waiting } from '../waiting.js';
 import { RankAgreement } from './rank-agreement.js';
 import { AGREED, asFault, DEVICE_FAULT } from './rank-fault.js';
@@ -98,7 +98,7 @@ export class Rank implements Disposable {
    * order on `executor.stream`. After a parked step an idle rank waits here, without a deadline, until a rank has work or the
    * group is interrupted. An interrupt ends one park; the next step parks again unless all vote to leave.
    *
-   * An error before the vote leaves the schedule as it is, so that the step can be tried again: ERR_STEP_ORDER (a step is
+   * An error before this rank's vote is out leaves the schedule as it is, so that the step can be tried again: ERR_STEP_ORDER (a step is
    * under way, or the plan is not captured), ERR_INPUT_INVALID, ERR_ABORTED. A device that fails here makes this rank vote a
    * fault: ERR_RANK_FAULT on every rank, with the device's error as `cause` on this one. Other errors end the step on all
    * ranks: ERR_RANKS_DIVERGED, ERR_COLLECTIVE_TIMEOUT, and ERR_RANK_LOST where a peer failed alone. ERR_DISPOSED after
@@ -109,7 +109,7 @@ export class Rank implements Disposable {
     try {
       // For a single rank nothing could end a blocking wait: the caller calls again when it has work.
       if (step.parked && this.collective.size > 1) this.collective.waitForWorkSync(step.park);
-      this.#unpark();
+      this.#unpark(step);
       try {
         this.executor.settle(step.wait);
       } catch (error) {
@@ -123,7 +123,7 @@ export class Rank implements Disposable {
       this.#reporter.fault(error, this.collective.sequence);
       throw error;
     } finally {
-      this.#end();
+      this.#end(step);
     }
   }
 
@@ -137,7 +137,7 @@ export class Rank implements Disposable {
     try {
       if (step.parked) await this.collective.waitForWork({ ...step.park, signal: ends.signal });
       this.#throwIfDisposed();
-      this.#unpark();
+      this.#unpark(step);
       try {
         await this.executor.settled({ ...step.wait, signal: ends.signal });
       } catch (error) {
@@ -159,7 +159,7 @@ export class Rank implements Disposable {
     } finally {
       ends.release();
       this.#relied = false;
-      this.#end();
+      this.#end(step);
     }
   }
 
@@ -274,12 +274,14 @@ export class Rank implements Disposable {
       park: signal === undefined ? { localWork } : { localWork, signal },
       wait: signal === undefined ? { timeoutMs } : { timeoutMs, signal },
       failure: undefined,
+      sequence: -1,
     };
   }
 
-  /** Ends the park for every rank; does nothing without a park, or if a peer has ended it. */
-  #unpark(): void {
+  /** Ends the park for every rank; does nothing without a park, or if a peer has ended it. A step that is given up by now wakes no rank. */
+  #unpark(step: StepInHand): void {
     if (!this.#parked) return;
+    throwIfAborted(step.wait.signal, 'before this rank ended its park; it is parked still');
     this.collective.wake();
     this.#parked = false;
     this.#reporter.woken();
@@ -292,6 +294,8 @@ export class Rank implements Disposable {
   }
 
   #vote(step: StepInHand): Int32Array {
+    throwIfAborted(step.wait.signal, 'before this rank voted; its batch stays scheduled');
+    step.sequence = this.collective.sequence;
     if (step.failure === undefined) return this.planner.vote(step.intent);
     // The staging set that did not settle is not written: a faulty step is not built.
     devicePort(this.planner).releaseStaging(stagingOf(this.planner.step));
@@ -344,10 +348,12 @@ export class Rank implements Disposable {
     this.executor.collectives.abort(reason);
   }
 
-  /** Unfreezes the batch of a step that ended between vote and build; a step that did not vote keeps its schedule. */
-  #end(): void {
+  /** Unfreezes the batch of a step that ended between vote and build. A step whose vote is not out, or was not cast, keeps its schedule. */
+  #end(step: StepInHand): void {
     this.#busy = false;
-    if (this.planner.frozen) this.planner.abandon();
+    if (!this.planner.frozen) return;
+    if (this.collective.sequence === step.sequence) this.planner.retract();
+    else this.planner.abandon();
   }
 }
 
@@ -358,4 +364,6 @@ interface StepInHand {
   readonly park: ParkOptions;
   readonly wait: { readonly timeoutMs: number; readonly signal?: AbortSignal };
   failure: unknown;
+  /** All-gathers that the rank had entered when it voted. */
+  sequence: number;
 }

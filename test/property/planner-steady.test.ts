@@ -69,6 +69,7 @@ const STEP: Omit<SessionStep, 'continues'> = {
   decodeOnly: true,
   peers: [],
   intent: {},
+  retracts: false,
   ending: 'build',
   advance: false,
   drafts: 0,

@@ -64,6 +64,12 @@ export class PlannerSession extends EditedPlanners {
   /** All of a step: what it continues, its edits, its batch. */
   take(step: SessionStep): SessionResult | undefined {
     this.edits(step);
+    if (step.retracts) {
+      // A vote closes the gaps that removed decodes left.
+      this.batch.entries();
+      this.each((planner) => void planner.vote(step.intent));
+      this.each((planner) => planner.retract());
+    }
     if (step.everyone) for (const row of [...this.batch.requests.keys()]) this.decode(row, step);
     return this.step(step);
   }

@@ -25,6 +25,8 @@ export interface SessionStep {
   readonly decodeOnly: boolean;
   readonly peers: readonly PeerBatch[];
   readonly intent: VoteIntent;
+  /** Between the edits and what follows, the step is voted and the vote taken back. */
+  readonly retracts: boolean;
   readonly ending: 'build' | 'abandon-vote' | 'abandon-decision' | 'fault';
   /** After the build, what was scheduled counts as computed, as in serving. */
   readonly advance: boolean;
@@ -84,6 +86,7 @@ const stepArbitrary: fc.Arbitrary<SessionStep> = fc.record({
   decodeOnly: fc.boolean(),
   peers: fc.array(peerArbitrary, { minLength: 4, maxLength: 4 }),
   intent: intentArbitrary,
+  retracts: fc.integer({ min: 0, max: 4 }).map((value) => value === 0),
   ending: fc.oneof(
     { weight: 17, arbitrary: fc.constant('build' as const) },
     { weight: 3, arbitrary: fc.constantFrom('abandon-vote' as const, 'abandon-decision' as const, 'fault' as const) },

@@ -77,6 +77,23 @@ describe('the order of a step', () => {
     expect(planner.local.tensors.slotMapping[0]).toBe(72n);
   });
 
+  it('takes a vote back, and votes the same batch again, or an edited one', () => {
+    const another = planner.requests.add({ blockIds: [5] });
+    for (const ends of [1, 2]) {
+      planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });
+      const vote = planner.vote().slice();
+      planner.retract();
+      expect([planner.frozen, planner.scheduledTokens]).toEqual([false, 1]);
+      expect([...planner.vote()]).toEqual([...vote]);
+      planner.retract();
+      if (ends === 2) planner.requests.schedule(another, { phase: 'decode', queryLen: 1 });
+      expect(planner.build(planner.resolve(planner.vote())).tokens).toBe(ends);
+    }
+    refusedWith('ERR_STEP_ORDER', () => planner.retract());
+    planner.resolve(planner.vote());
+    refusedWith('ERR_STEP_ORDER', () => planner.retract());
+  });
+
   it('takes only the decision of its own planner', async () => {
     const other = await createPlanner({ limits, plan });
     const decision = other.resolve(other.vote());
