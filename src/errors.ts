@@ -72,6 +72,38 @@ export class LockstepError extends Error {
   }
 }
 
+/**
+ * What was thrown as a `LockstepError`: itself, also where it lost its class on its way from another thread; else its words with `code`, and
+ * itself as the cause.
+ */
+export function asLockstepError(thrown: unknown, code: ErrorCode = 'ERR_RANK_FAULT'): LockstepError {
+  if (thrown instanceof LockstepError) return thrown;
+  if (!isLockstepError(thrown)) return new LockstepError(code, thrownText(thrown), {}, { cause: thrown });
+  const error = LockstepError.from(thrown);
+  if (thrown.cause !== undefined) error.cause = thrown.cause;
+  if (thrown.stack !== undefined) error.stack = thrown.stack;
+  return error;
+}
+
+/** Whether it is a `LockstepError` by its shape: one that crossed a thread uncaught has lost its class. */
+export function isLockstepError(thrown: unknown): thrown is LockstepError {
+  if (thrown instanceof LockstepError) return true;
+  return (
+    thrown instanceof Error &&
+    thrown.name === 'LockstepError' &&
+    typeof (thrown as { code?: unknown }).code === 'string'
+  );
+}
+
+/** What was thrown in words, whatever it is: of an error its name and message. */
+export function thrownText(thrown: unknown): string {
+  if (thrown === undefined || thrown === null) return 'no reason was given';
+  if (typeof thrown === 'string') return thrown;
+  const { name, message } = thrown as { readonly name?: unknown; readonly message?: unknown };
+  if (typeof message !== 'string') return shown(thrown);
+  return [name, message].filter((word) => typeof word === 'string' && word !== '').join(': ');
+}
+
 const SHOWN_CHARACTERS = 60;
 
 /** A value as an error message shows it: short, and whatever it is (deeply nested, circular, a bigint, missing). */

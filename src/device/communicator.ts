@@ -1,4 +1,4 @@
-import { LockstepError } from '../errors.js';
+import { asLockstepError, LockstepError } from '../errors.js';
 import type { NativeCommunicator } from '../native/index.js';
 import { type Collective, culpritsOf, reasonOf } from '../ranks/index.js';
 import { COLLECTIVE_WAIT, Deadline, timeoutOf, type WaitOptions } from '../wait.js';
@@ -71,9 +71,10 @@ export class Communicator implements Disposable {
   }
 
   /** Ends the group: every rank's present and later exchanges throw `ERR_RANK_LOST` with this rank and `reason`. */
-  abort(reason: LockstepError): void {
-    this.#end(reason);
-    this.#group?.abort(reason);
+  abort(reason?: unknown): void {
+    const error = asLockstepError(reason);
+    this.#end(error);
+    this.#group?.abort(error);
   }
 
   /** Leaves the group, which ends it, and frees what peers no longer read. */
@@ -100,7 +101,7 @@ export class Communicator implements Disposable {
     try {
       this.#group?.throwIfEnded();
     } catch (error) {
-      if (error instanceof LockstepError) this.#end(error);
+      this.abort(error);
       throw error;
     }
   }

@@ -1,4 +1,4 @@
-import { LockstepError } from '../errors.js';
+import { asLockstepError, LockstepError } from '../errors.js';
 import { loadNative, type NativeNccl } from '../native/index.js';
 import { Deadline } from '../wait.js';
 import { guarded } from './addon-errors.js';
@@ -75,8 +75,9 @@ export class NcclCommunicator implements Disposable {
   }
 
   /** Ends the group: this rank's present and later collectives throw `reason`, and its device fails with it. */
-  abort(reason: LockstepError): void {
-    guarded(() => this.#native.abort(reason.code, reason.message));
+  abort(reason?: unknown): void {
+    const { code, message } = asLockstepError(reason);
+    guarded(() => this.#native.abort(code, message));
   }
 
   /** Leaves the group. Graphs that hold its collectives are destroyed. Communicators that do not end in time cost the device. */

@@ -1,4 +1,3 @@
-import type { LockstepError } from '../errors.js';
 import { VOTE_WORDS } from '../layout/index.js';
 import type { WaitOptions } from '../wait.js';
 
@@ -80,8 +79,11 @@ export interface Collective {
    */
   throwIfEnded(): void;
 
-  /** Ends the group: every rank's present and later waits throw `ERR_RANK_LOST` with this rank and `reason`. */
-  abort(reason: LockstepError): void;
+  /**
+   * Ends the group: every rank's present and later waits throw `ERR_RANK_LOST` with this rank and `reason`, which may be anything that was
+   * thrown: what is no `LockstepError` has the code `ERR_RANK_FAULT` and its own words.
+   */
+  abort(reason?: unknown): void;
   /** Leaves the group. A peer that waits for this rank, or parks, after that ends the group with `ERR_RANK_LOST`. */
   dispose(): void;
   /** The same as `dispose()`. */

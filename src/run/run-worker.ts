@@ -1,5 +1,5 @@
 // Entry of the worker thread that one process of a run lives in.
-import { LockstepError } from '../errors.js';
+import { asLockstepError } from '../errors.js';
 import { allGatherBytesSync, connectRank, createSolo, joinMpi } from '../ranks/index.js';
 import { muster } from './muster.js';
 import { type RankHost, type RankReport, type RunMessage, type RunRankData, runRank } from './run-rank.js';
@@ -33,7 +33,7 @@ async function runMpiRank(): Promise<RankReport[]> {
     collective.dispose();
     return all.map((text) => JSON.parse(new TextDecoder().decode(text)) as RankReport);
   } catch (error) {
-    collective.abort(error instanceof LockstepError ? error : new LockstepError('ERR_RANK_LOST', String(error)));
+    collective.abort(asLockstepError(error, 'ERR_RANK_LOST'));
     collective.dispose();
     throw error;
   }

@@ -1,10 +1,3 @@
-import { LockstepError } from '../errors.js';
-
-/** How the other ranks learn of an error on this rank alone. */
-export function asFault(error: unknown): LockstepError {
-  return error instanceof LockstepError ? error : new LockstepError('ERR_RANK_FAULT', String(error));
-}
-
 /**
  * Errors that every rank throws alike, and that leave the group whole: the step can be tried again. After any other error between an
  * all-gather and the launch a rank ends the group, since it cannot know whether its peers saw what it saw.

@@ -1,6 +1,6 @@
 import type { DecisionView } from '../agreement/index.js';
 import type { ForwardBatch } from '../batch/index.js';
-import { LockstepError } from '../errors.js';
+import { asLockstepError, LockstepError } from '../errors.js';
 import type { CaptureReport } from '../execution/index.js';
 import type { StepPlanner } from '../planner/index.js';
 import type { CaptureStage, StepRecorder } from '../recorder/index.js';
@@ -12,7 +12,6 @@ import {
   RANK_CHANNELS,
   type StepEvent,
 } from './rank-events.js';
-import { asFault } from './rank-fault.js';
 import { StepClock, type StepTimings } from './step-clock.js';
 import { StepCounts, type StepStats } from './step-stats.js';
 
@@ -118,8 +117,9 @@ export class RankReporter {
   /** An error ends a step or a capture, after the rank entered all-gather `sequence`. A step that its caller gave up before the vote is none: it can be taken again. */
   fault(error: unknown, sequence: number): void {
     const code = error instanceof LockstepError ? error.code : null;
-    if (this.#captures) this.#recorder?.captureFailed(asFault(error).code, sequence);
-    else this.#recorder?.failed(asFault(error).code, sequence);
+    const recorded = asLockstepError(error).code;
+    if (this.#captures) this.#recorder?.captureFailed(recorded, sequence);
+    else this.#recorder?.failed(recorded, sequence);
     if (code === 'ERR_ABORTED' && !this.#hasVoted && !this.#captures) return;
     const { rank } = this.#planner;
     const step = this.#step;

@@ -1,6 +1,6 @@
 import type { DecisionView, VoteIntent } from '../agreement/index.js';
 import { checkArguments } from '../checks.js';
-import { LockstepError } from '../errors.js';
+import { asLockstepError, LockstepError } from '../errors.js';
 import { type CaptureOptions, type CaptureReport, capturingKeys, Executor } from '../execution/index.js';
 import { stagingOf } from '../layout/index.js';
 import { assertShapeContract, devicePort, type StepPlanner } from '../planner/index.js';
@@ -8,7 +8,7 @@ import { type Collective, DEFAULT_TIMEOUT_MS, type ParkOptions } from '../ranks/
 import { eitherSignal, throwIfAborted } from '../wait.js';
 import { runWaiting, runWaitingSync, type Waiting } from '../waiting.js';
 import { RankAgreement } from './rank-agreement.js';
-import { AGREED, asFault, DEVICE_FAULT } from './rank-fault.js';
+import { AGREED, DEVICE_FAULT } from './rank-fault.js';
 import type { RankOptions, StepOptions, StepResult } from './rank-options.js';
 import { RankReporter } from './rank-reporter.js';
 import type { StepTimings } from './step-clock.js';
@@ -320,7 +320,7 @@ export class Rank implements Disposable {
       return { decision, local };
     } catch (error) {
       // All ranks agreed on this step, and this one cannot take it: the others must not continue without it.
-      this.#abort(asFault(error));
+      this.#abort(asLockstepError(error));
       throw error;
     }
   }
@@ -339,7 +339,7 @@ export class Rank implements Disposable {
   /** `seen`: whether an error came of what all ranks saw alike. */
   #abortUnlessAgreed(error: unknown, seen: boolean = true): void {
     if (seen && error instanceof LockstepError && AGREED.includes(error.code)) return;
-    this.#abort(asFault(error));
+    this.#abort(asLockstepError(error));
   }
 
   /** Ends the group, for ranks that wait for this one's row and those in a collective of their devices. */

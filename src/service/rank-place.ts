@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { serialize } from 'node:v8';
-import { LockstepError } from '../errors.js';
+import { asLockstepError, LockstepError } from '../errors.js';
 import { allGatherBytesSync, type Collective, joinMpi, MpiMail, type RankConnection } from '../ranks/index.js';
 import { MailedOrder } from './mailed-order.js';
 import { MessageOrder, type StepMessages } from './message-order.js';
@@ -68,8 +68,7 @@ function jobPlace(seat: RankConnection, setup: RankSetup): RankPlace {
 
 /** Ends the group of a job for its other processes, for which nothing else in this one does. */
 export function abandon(collective: Collective, error: unknown): void {
-  const message = error instanceof Error ? error.message : String(error);
-  collective.abort(error instanceof LockstepError ? error : new LockstepError('ERR_RANK_LOST', message));
+  collective.abort(asLockstepError(error, 'ERR_RANK_LOST'));
   collective.dispose();
 }
 

@@ -37,6 +37,22 @@ describe.skipIf(!HAS_MPI)('an MPI group', () => {
     expect(seconds).toBeLessThan(60);
   });
 
+  it('ends where isInterrupted of a rank throws in an all-gather', async () => {
+    const { ranks } = await runJob(3, [RANK, 'FOLDER', 'callback'], { options: ['--enable-recovery'] });
+    const reason =
+      'isInterrupted of rank 1 threw in an all-gather, which ends the group: TypeError: the callback broke';
+    expect(ranks[1]).toMatchObject({
+      code: 'ERR_RANK_LOST',
+      message: reason,
+      details: { rank: 1 },
+      cause: 'TypeError: the callback broke',
+    });
+    for (const rank of [0, 2]) {
+      expect(ranks[rank]).toMatchObject({ code: 'ERR_RANK_LOST', details: { rank: 1, reason } });
+      expect(ranks[rank]?.ms).toBeLessThan(10_000);
+    }
+  });
+
   it.each([
     ['fails', 'exit', 7],
     ['ends well', 'quit', 1],

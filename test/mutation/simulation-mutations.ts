@@ -17,7 +17,7 @@ export const SIMULATION_MUTATIONS: readonly FileMutation[] = [
   {
     name: 'rank: reports no throw between gather and launch',
     file: RANK,
-    find: 'this.#abort(asFault(error));\n            throw error;',
+    find: 'this.#abort(asLockstepError(error));\n            throw error;',
     replace: 'throw error;',
   },
   {

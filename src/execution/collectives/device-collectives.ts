@@ -52,7 +52,7 @@ export interface DeviceCollectives extends Disposable {
    */
   prepare(call: CollectiveCall): PreparedCollective;
   /** Ends the group: every rank's present and later collectives throw `ERR_RANK_LOST` with this rank and `reason`. */
-  abort(reason: LockstepError): void;
+  abort(reason?: unknown): void;
 }
 
 /** Elements before each rank's own, and of all. */

@@ -1,5 +1,4 @@
 import type { Communicator, Device, DeviceBuffer, DeviceEvent, DeviceModule } from '../../device/index.js';
-import type { LockstepError } from '../../errors.js';
 import {
   COLLECTIVE_KINDS,
   type CollectiveCall,
@@ -95,7 +94,7 @@ export class ExchangedCollectives implements DeviceCollectives {
     };
   }
 
-  abort(reason: LockstepError): void {
+  abort(reason?: unknown): void {
     this.#communicator.abort(reason);
   }
 

@@ -1,5 +1,4 @@
 import type { Device, NcclCommunicator } from '../../device/index.js';
-import { LockstepError } from '../../errors.js';
 import type { Collective } from '../../ranks/index.js';
 import {
   COLLECTIVE_KINDS,
@@ -52,7 +51,8 @@ export class NcclCollectives implements DeviceCollectives {
       try {
         collective.throwIfEnded();
       } catch (error) {
-        if (error instanceof LockstepError) this.abort(error);
+        this.abort(error);
+        collective.abort(error);
         throw error;
       }
     });
@@ -73,7 +73,7 @@ export class NcclCollectives implements DeviceCollectives {
     return (stream) => this.#communicator.enqueue(stream, prepared);
   }
 
-  abort(reason: LockstepError): void {
+  abort(reason?: unknown): void {
     this.#communicator.abort(reason);
   }
 

@@ -1,4 +1,4 @@
-import { type ErrorCode, type ErrorDetails, LockstepError } from '../../errors.js';
+import { type ErrorCode, type ErrorDetails, isLockstepError, LockstepError, thrownText } from '../../errors.js';
 
 /** An error as plain data, to cross a worker boundary; `code` is null for one that is no `LockstepError`. */
 export interface RankFailure {
@@ -23,8 +23,7 @@ export function serializeFailure(error: unknown, causes: number = MAX_CAUSES): R
   if (isLockstepError(error)) {
     return { code: error.code, message: error.message, details: cloneable(error.details), stack, cause };
   }
-  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return { code: null, message, details: {}, stack, cause };
+  return { code: null, message: thrownText(error), details: {}, stack, cause };
 }
 
 /** The error again, with its code, its cause and the stack it had in its thread. */
@@ -38,15 +37,7 @@ export function restoreFailure({ code, message, details, stack, cause }: RankFai
 /** The error of an uncaught throw in a worker: a `LockstepError` with its class again, anything else as it came. */
 export function uncaughtError(error: unknown): Error {
   if (isLockstepError(error)) return restoreFailure(serializeFailure(error));
-  return error instanceof Error ? error : new Error(String(error));
-}
-
-/** Recognised by shape: an error that crossed a worker boundary uncaught has lost its class. */
-function isLockstepError(error: unknown): error is LockstepError {
-  if (error instanceof LockstepError) return true;
-  return (
-    error instanceof Error && error.name === 'LockstepError' && typeof (error as { code?: unknown }).code === 'string'
-  );
+  return error instanceof Error ? error : new Error(thrownText(error));
 }
 
 function cloneable(details: ErrorDetails | undefined): ErrorDetails {

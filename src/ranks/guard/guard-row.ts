@@ -83,6 +83,9 @@ export function guardRow(rowWords: number, given: GuardReady, onAsymmetric: OnAs
     CAPTURE_LACKS.includes(reason),
     `reason is ${String(reason)}; it must be one of ${CAPTURE_LACKS.join(', ')}`,
   );
+  faults.choice('stage', stage, GUARD_STAGES);
+  faults.integer('collectives.count', count, 0, 2 ** 31 - 1);
+  faults.integer('collectives.hash', hash, -(2 ** 31), 2 ** 31 - 1);
   faults.check((reason === 'nothing') === ready, `ready is ${ready} and reason ${reason}; a ready rank lacks nothing`);
   faults.check(
     onAsymmetric === 'throw' || onAsymmetric === 'drop',

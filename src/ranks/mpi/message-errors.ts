@@ -1,4 +1,4 @@
-import { LockstepError } from '../../errors.js';
+import { LockstepError, thrownText } from '../../errors.js';
 import { MESSAGE, MESSAGES_VERSION } from './messages.js';
 
 /** A rank that sent a row twice, or left one out, where its sequence alone does not give it away. */
@@ -9,6 +9,16 @@ export function outOfTurnError(rank: number, found: number, expected: number): L
     `Rank ${rank} sent its row of all-gather ${sequence} where that of ${next} was to come; messages of a rank must arrive once, in the order ` +
       'they were sent, and nothing else may send in its name.',
     { sequence, expected: next, ranks: [rank] },
+  );
+}
+
+/** A rank whose `isInterrupted` threw while its peers relied on it. */
+export function interruptedError(rank: number, thrown: unknown): LockstepError {
+  return new LockstepError(
+    'ERR_RANK_LOST',
+    `isInterrupted of rank ${rank} threw in an all-gather, which ends the group: ${thrownText(thrown)}`,
+    { rank },
+    { cause: thrown },
   );
 }
 

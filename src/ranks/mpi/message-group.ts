@@ -1,4 +1,4 @@
-import type { LockstepError } from '../../errors.js';
+import { asLockstepError, type LockstepError } from '../../errors.js';
 import type { Timing } from '../../timing.js';
 import {
   abortedError,
@@ -14,6 +14,7 @@ import { disposedError, leftError, missingRanks, orderError, timeoutError } from
 import { Park, type ParkBoard, type ParkSleeper } from '../park.js';
 import { checkRows } from '../row-checks.js';
 import { Exchange } from './exchange.js';
+import { interruptedError } from './message-errors.js';
 import { GATHER, type Link } from './message-link.js';
 
 /** How long an all-gather lasts before its peers are asked to tell when they complete it. Unit: milliseconds. */
@@ -65,6 +66,8 @@ export class MessageGroup implements MpiCollective, ParkBoard {
   readonly #leave = (): void => this.#exit();
   /** Why this rank ends the group, once the all-gather under way lets it. */
   #ending: LockstepError | null = null;
+  /** What `isInterrupted` threw in the all-gather under way. */
+  #thrown: LockstepError | null = null;
   #closing = false;
   /** Whether the all-gather under way has only just begun. */
   #prompt = false;
@@ -166,9 +169,9 @@ export class MessageGroup implements MpiCollective, ParkBoard {
     this.#throwIfUnusable();
   }
 
-  abort(reason: LockstepError): void {
+  abort(reason?: unknown): void {
     if (this.#disposed) return;
-    this.#end(reason);
+    this.#end(asLockstepError(reason));
     this.#link.poke();
   }
 
@@ -285,6 +288,7 @@ export class MessageGroup implements MpiCollective, ParkBoard {
 
   #gathered(): void {
     this.#gathering = false;
+    this.#thrown = null;
     const ending = this.#ending;
     this.#ending = null;
     if (this.#disposed) {
@@ -306,6 +310,8 @@ export class MessageGroup implements MpiCollective, ParkBoard {
     // Whoever completes from now on says so; who did before has sent its row before, which comes at once.
     if (this.#exchange.ask()) return ASKED_MS;
     this.#look();
+    const thrown = this.#thrown;
+    if (thrown !== null) return this.#giveUp(() => thrown);
     const ending = this.#ending;
     if (ending !== null) {
       if (!this.#drain()) this.#exchange.end(this.rank, ending);
@@ -362,13 +368,23 @@ export class MessageGroup implements MpiCollective, ParkBoard {
 
   /** Passes an interrupt of this rank on, and ends the group if a peer's process has ended. */
   #look(): void {
-    void this.interrupted;
+    this.#lookForInterrupt();
     this.#exchange.peers.hear();
     const lost = this.#link.lostPeer(this.#silent);
     if (lost === null) return;
     // What the rank sent before it ended comes first, be it that it ended before it could say that it sent it.
     this.#drain(true);
     if (!this.#exchange.peers.silent(lost.rank)) this.#exchange.lose(lost.rank, lost.reason);
+  }
+
+  /** What `isInterrupted` throws ends an all-gather under way, for which peers may have this rank's row; else it is the caller's to see to. */
+  #lookForInterrupt(): void {
+    try {
+      void this.interrupted;
+    } catch (error) {
+      if (!this.#gathering) throw error;
+      this.#thrown ??= interruptedError(this.rank, error);
+    }
   }
 
   /** The error of the all-gather under way, whose group has ended. */

@@ -9,7 +9,7 @@ import { startMpi } from './world.js';
 export interface MpiOptions {
   /** Words of one row, 1 to 64, the same on all ranks. Default: one vote. */
   readonly rowWords?: number;
-  /** Asked at least every 50 ms while this rank waits, and by `interrupted`; once true, the whole group is interrupted. Default: never. */
+  /** Asked at least every 50 ms while this rank waits, and by `interrupted`; once true, the whole group is interrupted. What it throws in an all-gather ends the group. Default: never. */
   readonly isInterrupted?: () => boolean;
   /** Whether a process that no launcher started may be a group of one. Default false: `ERR_TRANSPORT_UNAVAILABLE`. */
   readonly singleton?: boolean;

@@ -1,5 +1,6 @@
+import { types } from 'node:util';
 import { parentPort, workerData } from 'node:worker_threads';
-import { LockstepError } from '../../errors.js';
+import { asLockstepError, LockstepError } from '../../errors.js';
 import type { Collective } from '../collective.js';
 import { serializeFailure } from '../failure/rank-failure.js';
 import { type RankMessage, type RankSeat, SEAT, type SentMessage } from './rank-seat.js';
@@ -72,11 +73,14 @@ export function connectRank(): RankConnection {
   const fail = (error: unknown): void => {
     if (settled) return;
     settle();
-    const failure = serializeFailure(error);
-    collective.abort(new LockstepError(failure.code ?? 'ERR_RANK_LOST', failure.message, failure.details));
+    collective.abort(asLockstepError(error, 'ERR_RANK_LOST'));
     collective.dispose();
-    send({ kind: 'failed', failure });
+    send({ kind: 'failed', failure: serializeFailure(error) });
   };
+  // An uncaught value that is no error of JavaScript, such as a DOMException, reaches the supervisor empty: the rank says what it was.
+  process.on('uncaughtExceptionMonitor', (thrown) => {
+    if (!types.isNativeError(thrown)) fail(thrown);
+  });
   return {
     rank,
     size: group.size,

@@ -46,13 +46,15 @@ export class RankWorker {
     });
     this.#worker.on('message', (message: RankMessage) => this.#receive(message));
     this.#worker.on('messageerror', (error) => this.#settle('lost', error));
+    let uncaught: Error | null = null;
     this.#worker.on('error', (thrown) => {
-      const error = uncaughtError(thrown);
-      this.#settle(error instanceof LockstepError ? 'failed' : 'lost', error);
+      uncaught = uncaughtError(thrown);
+      // A value that is no error comes empty; the rank's own message says what it was, and comes before its end.
+      if (thrown instanceof Error) this.#settle(uncaught instanceof LockstepError ? 'failed' : 'lost', uncaught);
     });
     this.ended = new Promise((resolve) => {
       this.#worker.once('exit', (code) => {
-        this.#settle('lost', exitError(code));
+        this.#settle('lost', uncaught ?? exitError(code));
         this.#isEnded = true;
         if (this.#ending !== null) clearTimeout(this.#ending);
         resolve();

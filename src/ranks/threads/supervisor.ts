@@ -1,7 +1,7 @@
 import type { ResourceLimits, TransferListItem } from 'node:worker_threads';
 import { checkArguments, Faults } from '../../checks.js';
 import { MAX_RANKS } from '../../config.js';
-import { LockstepError, shown } from '../../errors.js';
+import { asLockstepError, LockstepError, shown } from '../../errors.js';
 import { abortedError, throwIfAborted } from '../../wait.js';
 import { DEFAULT_ROW_WORDS, MAX_ROW_WORDS } from '../collective.js';
 import { rejectionOf } from '../failure/rank-rejection.js';
@@ -158,9 +158,7 @@ class Supervision {
 
   #break(worker: RankWorker): void {
     this.#broken.push(worker);
-    const { error } = worker;
-    const reason = error instanceof LockstepError ? error : new LockstepError('ERR_RANK_LOST', String(error?.message));
-    abortGroup(this.#group, worker.rank, reason);
+    abortGroup(this.#group, worker.rank, asLockstepError(worker.error, 'ERR_RANK_LOST'));
     for (const each of this.#workers) each.endWithin(this.#graceMs);
   }
 

@@ -1,6 +1,6 @@
 import { checkArguments, Faults } from '../../checks.js';
 import { MAX_RANKS } from '../../config.js';
-import { LockstepError } from '../../errors.js';
+import { asLockstepError, LockstepError } from '../../errors.js';
 import { SYSTEM_TIMING, type Timing } from '../../timing.js';
 import { DEFAULT_ROW_WORDS, MAX_ROW_WORDS } from '../collective.js';
 import { GROUP_MAGIC, GroupMemory, groupBytes } from './group-memory.js';
@@ -56,11 +56,16 @@ export function openGroup(group: ThreadsGroup, timing: Timing = SYSTEM_TIMING): 
 
 /**
  * Ends the group on behalf of `rank`, which can no longer do so itself: every wait of every rank throws
- * `ERR_RANK_LOST` naming it. For the thread that supervises the ranks; a rank calls its own `abort`.
+ * `ERR_RANK_LOST` naming it. For the thread that supervises the ranks; a rank calls its own `abort`, which takes the same reasons.
  * @returns whether the group had not ended before.
+ * @throws `ERR_CONFIG_INVALID` for a rank that does not exist, `ERR_INPUT_INVALID`.
  */
-export function abortGroup(group: ThreadsGroup, rank: number, reason: LockstepError): boolean {
-  return openGroup(group).end(group.size, rank, reason);
+export function abortGroup(group: ThreadsGroup, rank: number, reason?: unknown): boolean {
+  const memory = openGroup(group);
+  const faults = new Faults();
+  faults.integer('rank', rank, 0, memory.size - 1);
+  faults.throwIfAny('This rank');
+  return memory.end(memory.size, rank, asLockstepError(reason));
 }
 
 /**

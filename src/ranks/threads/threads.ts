@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { checkArguments, Faults } from '../../checks.js';
-import type { LockstepError } from '../../errors.js';
+import { asLockstepError, type LockstepError } from '../../errors.js';
 import { SYSTEM_TIMING, type Timing } from '../../timing.js';
 import { abortedError, COLLECTIVE_WAIT, Deadline, throwIfAborted, timeoutOf, type WaitOptions } from '../../wait.js';
 import type { Collective, ParkOptions, Transport, WorkSource } from '../collective.js';
@@ -130,8 +130,8 @@ export class ThreadsCollective implements Collective {
     this.#throwIfUnusable();
   }
 
-  abort(reason: LockstepError): void {
-    if (!this.#disposed) this.#memory.end(this.rank, this.rank, reason);
+  abort(reason?: unknown): void {
+    if (!this.#disposed) this.#memory.end(this.rank, this.rank, asLockstepError(reason));
   }
 
   dispose(): void {

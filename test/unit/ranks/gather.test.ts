@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { LockstepError } from '../../../dist/errors.js';
-import { type Collective, createSolo, createThreadsGroup, joinThreads } from '../../../dist/ranks/index.js';
+import { abortGroup, type Collective, createSolo, createThreadsGroup, joinThreads } from '../../../dist/ranks/index.js';
 import { openGroup } from '../../../dist/ranks/threads/threads-group.js';
 import { root } from '../../support/cli.js';
 import { errorOf, rejectionOf } from '../../support/device-fixture.js';
@@ -108,6 +108,22 @@ describe('ranks that do not belong together', () => {
     openGroup(group).words[16] = 77;
     expect((await waiting).details.sequence).toBe(1);
     errorOf('ERR_RANK_LOST', () => b.allGatherSync(new Int32Array(1), new Int32Array(2)));
+  });
+});
+
+describe('a group that its supervisor ends', () => {
+  it('names the rank and says why, whatever that is', () => {
+    const group = createThreadsGroup(2);
+    const first = joinThreads(group, 0);
+    for (const rank of [2, 9, -1, 0.5]) {
+      const { message } = errorOf('ERR_CONFIG_INVALID', () => abortGroup(group, rank, new Error('boom')));
+      expect(message).toContain(`rank is ${rank}; it must be an integer from 0 to 1`);
+    }
+    first.throwIfEnded();
+    expect(abortGroup(group, 1, new Error('boom'))).toBe(true);
+    expect(abortGroup(group, 0)).toBe(false);
+    const { details } = errorOf('ERR_RANK_LOST', () => first.throwIfEnded());
+    expect(details).toMatchObject({ rank: 1, reason: 'Error: boom', causeCode: 'ERR_RANK_FAULT' });
   });
 });
 

@@ -205,6 +205,10 @@ describe('agreeOnCapture', () => {
       [{ key: 1, ready: false, reason: 'nothing' }, 'throw'],
       [{ key: 1, ready: false, reason: 'luck' }, 'throw'],
       [{ key: 1, ready: true }, 'ignore'],
+      [{ key: 1, ready: true, stage: 'before' }, 'throw'],
+      [{ key: 1, ready: true, collectives: {} }, 'throw'],
+      [{ key: 1, ready: true, collectives: { count: 1.5, hash: 0 } }, 'throw'],
+      [{ key: 1, ready: true, collectives: { count: 1, hash: 2 ** 31 } }, 'throw'],
     ];
     for (const [ready, policy] of refused) {
       errorOf('ERR_CONFIG_INVALID', () => guardRow(ROW_WORDS, ready as GuardReady, policy as OnAsymmetric));

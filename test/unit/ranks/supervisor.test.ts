@@ -91,6 +91,17 @@ describe('a rank that breaks', () => {
     });
   }
 
+  it.each([
+    ['aborted signal', 'AbortError: This operation was aborted'],
+    ['uncaught signal', 'AbortError: This operation was aborted'],
+    ['uncaught object', '{"code":7}'],
+  ])('by what is no error of JavaScript (%s) is told in its words', async (how, causeMessage) => {
+    const { error, seen } = await breakRank(how);
+    expect(error.details).toEqual({ rank: 0, causeCode: null, causeMessage });
+    expect(error.message).toContain(`Rank 0 is lost: ${causeMessage}`);
+    expect(seen).toEqual([WOKEN, WOKEN]);
+  });
+
   it('by process.exit', async () => {
     const { error, seen } = await breakRank('exit');
     expect(error.details).toMatchObject({ rank: 0, causeCode: 'ERR_RANK_LOST' });
