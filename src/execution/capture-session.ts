@@ -3,7 +3,7 @@ import { LockstepError } from '../errors.js';
 import type { CaptureKey } from '../keys/index.js';
 import type { StepPlanner } from '../planner/index.js';
 import type { AgreedKeys, GuardReady } from '../ranks/index.js';
-import type { WaitOptions } from '../wait.js';
+import { throwIfAborted, type WaitOptions } from '../wait.js';
 import type { Waiting } from '../waiting.js';
 import {
   type CaptureProgress,
@@ -61,7 +61,7 @@ const ABORTED: Readiness = Object.freeze({ ready: false, lackingBytes: 0, reason
  * this one fails, no key is captured.
  * Errors: those of the agreements, on every rank alike: ERR_CAPTURE_ASYMMETRIC, ERR_ABORTED, ERR_RANKS_DIVERGED. Any other is fatal for
  * all ranks, since they have agreed to go on: the caller aborts the group.
- * @param wait of the waits for the device.
+ * @param wait of the waits for the device; once its signal is aborted, the capture ends.
  */
 export function* capturingKeys(
   executor: Executor,
@@ -124,6 +124,8 @@ class CaptureSession {
       const warm: Candidate[] = [];
       for (const [at, each] of all.entries()) if (yield* this.#warmUp(each, at + 1, all.length)) warm.push(each);
       for (const [at, each] of warm.entries()) yield* this.#capture(each, at + 1, warm.length);
+      // The last callback may have disposed of what the graphs are for.
+      throwIfAborted(this.#wait.signal, 'before the graphs were taken into use');
       this.#expectKeys(keys);
       kept.push(...[...this.#graphs.keys()].sort((a, b) => a - b));
       this.#planner.keepKeys(kept);

@@ -202,9 +202,13 @@ export class Rank implements Disposable {
 
   #disposedError(): LockstepError {
     const { rank } = this.planner;
-    return new LockstepError('ERR_DISPOSED', `Rank ${rank} has been disposed of; make a new one to take steps.`, {
-      rank,
-    });
+    return new LockstepError(
+      'ERR_DISPOSED',
+      `Rank ${rank} has been disposed of; to take steps, make a new one on a new device.`,
+      {
+        rank,
+      },
+    );
   }
 
   *#capturing(options: CaptureOptions): Waiting<CaptureReport> {

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { createPlanner, decodeKey, type StepPlanner } from '../../../dist/entry/planner.js';
 import {
   createRank,
+  createSolo,
   createThreadsGroup,
   type Device,
   type Executor,
@@ -147,6 +148,23 @@ describe('a capture that leaves the event loop free', () => {
     ]);
     // The forward's own buffer alone is left.
     expect(a.device.memory()).toMatchObject({ graphs: 0, buffers: 1 });
+  });
+
+  it.each([1, 2, 3, 4, 5, 6])('ends with its rank in the callback %i of 6, in either form', async (at) => {
+    for (const how of ['capture', 'captureSync'] as const) {
+      using planner = await createPlanner({ limits, plan: { keys: KEYS } });
+      using device = openDevice({ device: TEST_DEVICE });
+      const rank = createRank({ planner, device, collective: createSolo(), forward: fill });
+      let seen = 0;
+      const onProgress = (): void => {
+        if (++seen === at) rank.dispose();
+      };
+      const disposed = { code: 'ERR_DISPOSED', message: expect.stringContaining('make a new one on a new device') };
+      await expect((async () => rank[how]({ onProgress }))()).rejects.toMatchObject(disposed);
+      expect(seen).toBe(at);
+      expect(planner.plan.keys).toHaveLength(KEYS.length);
+      expect(device.memory()).toMatchObject({ graphs: 0, graphBytes: 0, buffers: 1 });
+    }
   });
 
   it('ends with its rank and its device, whichever wait it is in', async () => {
