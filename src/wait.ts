@@ -7,11 +7,18 @@ import { SYSTEM_TIMING, type Timing } from './timing.js';
  * terminated, or aborted from another thread, continues for at most that long.
  */
 export const SLICE_MS = 50;
+/**
+ * A look at a deadline that comes so much later than was asked for follows a pause: the process was stopped (Ctrl-Z, a debugger, a container that was
+ * frozen), or the thread could not run. Unit: milliseconds.
+ */
+const PAUSE_MS = 4 * SLICE_MS;
+/** Pauses of one wait that do not count. A thread that has more of them is slow, and its peers must not wait for ever. */
+const MAX_PAUSES = 8;
 
 /** How long a call waits, and what may end the wait early. */
 export interface WaitOptions {
   /**
-   * Milliseconds until the wait gives up. Calls that need other ranks: positive and finite, default 30 000, then
+   * Milliseconds until the wait gives up; those in which the process was stopped do not count. Calls that need other ranks: positive and finite, default 30 000, then
    * `ERR_COLLECTIVE_TIMEOUT`. Calls that wait for a device: 0 or more, `Infinity` for no deadline, default 60 000, then
    * `ERR_DEVICE_TIMEOUT`.
    */
@@ -53,11 +60,18 @@ export function timeoutOf(options: WaitOptions | undefined, rule: TimeoutRule): 
   });
 }
 
-/** The moment at which a wait gives up. It may be started again for the next wait, so that waits do not allocate. */
+/**
+ * The moment at which a wait gives up. It may be started again for the next wait, so that waits do not allocate. A pause of the process moves it:
+ * peers in the same process, or stopped with it, had no time to arrive either. So who waits looks at least once a slice.
+ */
 export class Deadline {
   readonly #timing: Timing;
   #timeoutMs = 0;
   #end = 0;
+  /** When it was looked at last, and when it was to be looked at next. */
+  #looked = 0;
+  #due = 0;
+  #pauses = 0;
 
   constructor(timing: Timing = SYSTEM_TIMING) {
     this.#timing = timing;
@@ -66,7 +80,9 @@ export class Deadline {
   /** Starts the time. Returns itself. */
   start(timeoutMs: number): this {
     this.#timeoutMs = timeoutMs;
-    this.#end = this.#timing.now() + timeoutMs;
+    this.#looked = this.#due = this.#timing.now();
+    this.#end = this.#looked + timeoutMs;
+    this.#pauses = 0;
     return this;
   }
 
@@ -77,7 +93,19 @@ export class Deadline {
 
   /** Milliseconds to wait before the next check, `SLICE_MS` at most; 0 once the time is up. */
   slice(): number {
-    return Math.max(0, Math.min(this.#end - this.#timing.now(), SLICE_MS));
+    const now = this.#timing.now();
+    if (now - this.#due > PAUSE_MS) this.#excuse(now);
+    const ms = Math.max(0, Math.min(this.#end - now, SLICE_MS));
+    this.#looked = now;
+    this.#due = now + ms;
+    return ms;
+  }
+
+  /** Leaves out the time since the last look, unless all was up by then. All that were stopped get a slice to go on in. */
+  #excuse(now: number): void {
+    if (this.#looked >= this.#end || this.#pauses === MAX_PAUSES) return;
+    this.#pauses++;
+    this.#end = Math.max(this.#end + now - this.#looked, now + Math.min(SLICE_MS, this.#timeoutMs));
   }
 }
 

@@ -1,7 +1,7 @@
 import { deserialize, serialize } from 'node:v8';
 import { LockstepError } from '../errors.js';
 import type { Collective, MpiMail } from '../ranks/index.js';
-import { SLICE_MS } from '../wait.js';
+import { Deadline } from '../wait.js';
 import type { StepMessages } from './message-order.js';
 import type { FromRank, ToRank } from './rank-messages.js';
 
@@ -94,12 +94,13 @@ export class MailedOrder implements StepMessages<ToRank> {
 
   #follow(step: number): ToRank[] {
     const { mail, collective, timeoutMs } = this.#parts;
-    const deadline = performance.now() + timeoutMs;
+    const deadline = new Deadline().start(timeoutMs);
     for (;;) {
-      const letter = mail.receive(SLICE_MS);
+      const ms = deadline.slice();
+      const letter = mail.receive(ms);
       if (letter === null) {
         collective.throwIfEnded();
-        if (performance.now() > deadline) throw lateError(step, timeoutMs);
+        if (ms === 0) throw lateError(step, timeoutMs);
         continue;
       }
       const { step: of, messages } = deserialize(letter.bytes) as StepLetter;

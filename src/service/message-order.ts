@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { LockstepError } from '../errors.js';
 import { SYSTEM_TIMING } from '../timing.js';
-import { SLICE_MS } from '../wait.js';
+import { Deadline } from '../wait.js';
 
 const STEP = 0;
 const COUNT = 1;
@@ -66,25 +66,26 @@ export class MessageOrder<T> implements StepMessages<T> {
   }
 
   async #follow(step: number): Promise<T[]> {
-    const deadline = performance.now() + this.#timeoutMs;
+    const deadline = new Deadline().start(this.#timeoutMs);
     using sleeper = SYSTEM_TIMING.sleeper(this.#words, STEP, undefined);
     for (;;) {
       const said = Atomics.load(this.#words, STEP);
       if (said === step) break;
-      this.#look(deadline, step);
-      await sleeper.sleep(said, SLICE_MS);
+      await sleeper.sleep(said, this.#slice(deadline, step));
     }
     const count = Atomics.load(this.#words, COUNT) - this.#taken;
     while (this.#inbox.length < count) {
-      this.#look(deadline, step);
+      this.#slice(deadline, step);
       await setTimeout(0);
     }
     this.#taken += count;
     return this.#inbox.splice(0, count);
   }
 
-  #look(deadline: number, step: number): void {
-    if (performance.now() < deadline) return;
+  /** Milliseconds until the next look. Errors: ERR_COLLECTIVE_TIMEOUT. */
+  #slice(deadline: Deadline, step: number): number {
+    const ms = deadline.slice();
+    if (ms > 0) return ms;
     throw new LockstepError(
       'ERR_COLLECTIVE_TIMEOUT',
       `The first process of this replica has not begun step ${step} in ${this.#timeoutMs} ms.`,

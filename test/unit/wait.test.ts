@@ -44,6 +44,49 @@ describe('a deadline', () => {
     expect(deadline.timeoutMs).toBe(120);
   });
 
+  it('does not count a pause of the process, and gives a slice after it', () => {
+    const deadline = made().start(1000);
+    /** Waits for so many milliseconds, slice by slice. */
+    const wait = (ms: number): void => {
+      const end = now + ms;
+      for (let slice = deadline.slice(); now < end && slice > 0; slice = deadline.slice())
+        now += Math.min(slice, end - now);
+    };
+    for (let pause = 0; pause < 3; pause++) {
+      wait(200);
+      now += 3_600_000;
+    }
+    wait(350);
+    expect(deadline.slice()).toBeCloseTo(50, 3);
+    // In the last slice: what is left of it would be too short for those that were stopped too.
+    deadline.start(1000);
+    wait(990);
+    expect(deadline.slice()).toBeCloseTo(10, 3);
+    now += 5 + 3_600_000;
+    expect(deadline.slice()).toBe(SLICE_MS);
+    now += SLICE_MS;
+    expect(deadline.slice()).toBe(0);
+    now += 3_600_000;
+    expect(deadline.slice()).toBe(0);
+  });
+
+  it.each([60, 150, 250])('is exact where every look comes after %d ms', (ms) => {
+    const deadline = made().start(1000);
+    const start = now;
+    while (deadline.slice() > 0) now += ms;
+    expect(now - start).toBe(Math.ceil(1000 / ms) * ms);
+  });
+
+  it('ends for a thread whose every look is late, and at once where it is 0', () => {
+    const deadline = made().start(1000);
+    let looks = 0;
+    for (; deadline.slice() > 0; looks++) now += 300;
+    expect(looks).toBe(8 + Math.ceil(1000 / 300));
+    deadline.start(0);
+    now += 3_600_000;
+    expect(deadline.slice()).toBe(0);
+  });
+
   it('of Infinity never comes', () => {
     const deadline = made().start(Number.POSITIVE_INFINITY);
     now += 1e12;

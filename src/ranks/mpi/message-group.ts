@@ -335,7 +335,8 @@ export class MessageGroup implements MpiCollective, ParkBoard {
     }
     this.#closing = true;
     this.#look();
-    const ms = (this.#exchange.inDoubt ? this.#doubt : this.#closed).slice();
+    const [closed, doubt] = [this.#closed.slice(), this.#doubt.slice()];
+    const ms = this.#exchange.inDoubt ? doubt : closed;
     if (ms > 0 || this.#drain()) return Math.max(ms, 0.1);
     if (this.#exchange.recover()) return 0;
     throw this.#gatherError();

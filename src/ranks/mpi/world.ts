@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { LockstepError } from '../../errors.js';
 import { guarded, type NativeMpi } from '../../native/index.js';
 import { fnv1a } from '../../numbers.js';
-import { SYSTEM_TIMING } from '../../timing.js';
+import { Deadline } from '../../wait.js';
 import { loadMpi } from './library.js';
 
 /** Tag of the messages between processes; those of groups have their own. */
@@ -94,7 +94,7 @@ function farewell(mpi: NativeMpi, rank: number, size: number, code: number): voi
   const waiting = new Set(Array.from({ length: size }, (_, peer) => peer));
   waiting.delete(rank);
   const message = new Int32Array([FAREWELL]);
-  const start = SYSTEM_TIMING.now();
+  const grace = new Deadline().start(GRACE_MS);
   try {
     const group = mpi.openGroup(PROCESS_TAG, message.length, null, 1);
     for (const peer of waiting) mpi.send(peer, PROCESS_TAG, message, 1);
@@ -103,7 +103,7 @@ function farewell(mpi: NativeMpi, rank: number, size: number, code: number): voi
       waiting.delete(from);
       if (from >= 0) continue;
       const died = [...waiting].some((peer) => mpi.peerEnded(peer));
-      if (died || (code !== 0 && SYSTEM_TIMING.now() - start > GRACE_MS)) break;
+      if (died || (code !== 0 && grace.slice() === 0)) break;
     }
     if (waiting.size === 0) {
       mpi.finalize();

@@ -1,9 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { LockstepError } from '../../../dist/errors.js';
 import { abortGroup, type Collective, createSolo, createThreadsGroup, joinThreads } from '../../../dist/ranks/index.js';
 import { openGroup } from '../../../dist/ranks/threads/threads-group.js';
+import { SYSTEM_TIMING } from '../../../dist/timing.js';
 import { root } from '../../support/cli.js';
 import { errorOf, rejectionOf } from '../../support/device-fixture.js';
 
@@ -85,6 +87,43 @@ describe('an all-gather that is not completed', () => {
     const late = errorOf('ERR_RANK_LOST', () => c.allGatherSync(row, new Int32Array(4)));
     expect(late.details.rank).toBe(0);
     errorOf('ERR_RANK_LOST', () => a.allGatherSync(row, new Int32Array(4)));
+  });
+});
+
+describe('an all-gather in whose wait the process is stopped for longer than the deadline', () => {
+  /** A group of two whose clock is moved on by `stop`. */
+  function stoppable() {
+    let stopped = 0;
+    const timing = { ...SYSTEM_TIMING, now: () => SYSTEM_TIMING.now() + stopped };
+    const group = createThreadsGroup(2, { rowWords: 1 });
+    const [first, second] = [0, 1].map((rank) => joinThreads(group, rank, { timing }));
+    const wait = (rank: Collective): Promise<void> =>
+      rank.allGather(new Int32Array(1), new Int32Array(2), { timeoutMs: 400 });
+    const stop = (ms: number): void => {
+      stopped += ms;
+    };
+    return { first, second, wait, stop };
+  }
+
+  it('is completed by a rank that arrives in time after it', async () => {
+    const { first, second, wait, stop } = stoppable();
+    const waiting = wait(first);
+    await setTimeout(100);
+    stop(5000);
+    await setTimeout(120);
+    await Promise.all([waiting, wait(second)]);
+  });
+
+  it('still names a rank that does not come', async () => {
+    const { first, wait, stop } = stoppable();
+    const start = performance.now();
+    const error = rejectionOf('ERR_COLLECTIVE_TIMEOUT', wait(first));
+    await setTimeout(100);
+    stop(5000);
+    expect((await error).details).toMatchObject({ timeoutMs: 400, missing: [{ rank: 1 }] });
+    const ms = performance.now() - start;
+    expect(ms).toBeGreaterThan(395);
+    expect(ms).toBeLessThan(2000);
   });
 });
 
