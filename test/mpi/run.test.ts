@@ -255,7 +255,7 @@ describe.skipIf(!HAS_MPI)('the folder of --rank-out', () => {
       ['--requests', '20000'],
       whenItRuns((given) => {
         rmSync(out, { recursive: true });
-        process.kill(ranksOf(given)[1], 'SIGKILL');
+        process.kill(pidOf(given, 1), 'SIGKILL');
       }),
     );
     expect(lost.stderr).toMatch(/rank-0\.json cannot be written/);
@@ -266,7 +266,7 @@ describe.skipIf(!HAS_MPI)('the folder of --rank-out', () => {
       ['--requests', '20000'],
       whenItRuns((given) => {
         rmSync(out, { recursive: true });
-        process.kill(given.mpirun, 'SIGTERM');
+        process.kill(pidOf(given, 0), 'SIGTERM');
       }),
     );
     expect(ended.stdout).toContain('Interrupted after ');
