@@ -58,7 +58,8 @@ export class LockstepError extends Error {
     super(message, options);
     this.name = 'LockstepError';
     this.code = code;
-    this.details = details;
+    // Null where no compiler was asked.
+    this.details = details ?? {};
   }
 
   /** Plain data that crosses a worker boundary, for `LockstepError.from`. */
@@ -74,11 +75,18 @@ export class LockstepError extends Error {
 
 /**
  * What was thrown as a `LockstepError`: itself, also where it lost its class on its way from another thread; else its words with `code`, and
- * itself as the cause.
+ * itself as the cause. The code says what it ends: a rank that goes on to report, by default, or a thread or process (`ERR_RANK_LOST`).
  */
 export function asLockstepError(thrown: unknown, code: ErrorCode = 'ERR_RANK_FAULT'): LockstepError {
-  if (thrown instanceof LockstepError) return thrown;
-  if (!isLockstepError(thrown)) return new LockstepError(code, thrownText(thrown), {}, { cause: thrown });
+  try {
+    if (isLockstepError(thrown)) return thrown instanceof LockstepError ? thrown : withClass(thrown);
+  } catch {
+    // It cannot be read.
+  }
+  return new LockstepError(code, thrownText(thrown), {}, { cause: thrown });
+}
+
+function withClass(thrown: LockstepError): LockstepError {
   const error = LockstepError.from(thrown);
   if (thrown.cause !== undefined) error.cause = thrown.cause;
   if (thrown.stack !== undefined) error.stack = thrown.stack;
@@ -87,21 +95,29 @@ export function asLockstepError(thrown: unknown, code: ErrorCode = 'ERR_RANK_FAU
 
 /** Whether it is a `LockstepError` by its shape: one that crossed a thread uncaught has lost its class. */
 export function isLockstepError(thrown: unknown): thrown is LockstepError {
-  if (thrown instanceof LockstepError) return true;
-  return (
-    thrown instanceof Error &&
-    thrown.name === 'LockstepError' &&
-    typeof (thrown as { code?: unknown }).code === 'string'
-  );
+  try {
+    if (thrown instanceof LockstepError) return true;
+    return (
+      thrown instanceof Error &&
+      thrown.name === 'LockstepError' &&
+      typeof (thrown as { code?: unknown }).code === 'string'
+    );
+  } catch {
+    return false;
+  }
 }
 
 /** What was thrown in words, whatever it is: of an error its name and message. */
 export function thrownText(thrown: unknown): string {
   if (thrown === undefined || thrown === null) return 'no reason was given';
-  if (typeof thrown === 'string') return thrown;
-  const { name, message } = thrown as { readonly name?: unknown; readonly message?: unknown };
-  if (typeof message !== 'string') return shown(thrown);
-  return [name, message].filter((word) => typeof word === 'string' && word !== '').join(': ');
+  if (typeof thrown === 'string' || typeof thrown === 'symbol') return String(thrown);
+  try {
+    const { name, message } = thrown as { readonly name?: unknown; readonly message?: unknown };
+    if (typeof message !== 'string') return shown(thrown);
+    return [name, message].filter((word) => typeof word === 'string' && word !== '').join(': ');
+  } catch {
+    return 'a value that cannot be read';
+  }
 }
 
 const SHOWN_CHARACTERS = 60;

@@ -9,16 +9,16 @@ import { SYSTEM_TIMING, type Timing } from './timing.js';
 export const SLICE_MS = 50;
 /**
  * A look at a deadline that comes so much later than was asked for follows a pause: the process was stopped (Ctrl-Z, a debugger, a container that was
- * frozen), or the thread could not run. Unit: milliseconds.
+ * frozen), or the thread was busy or could not run, which looks the same. Unit: milliseconds.
  */
 const PAUSE_MS = 4 * SLICE_MS;
-/** Pauses of one wait that do not count. A thread that has more of them is slow, and its peers must not wait for ever. */
-const MAX_PAUSES = 8;
+/** Pauses of one wait that do not count. A thread that has more of them is slow, and its peers must not wait for it. */
+const MAX_PAUSES = 2;
 
 /** How long a call waits, and what may end the wait early. */
 export interface WaitOptions {
   /**
-   * Milliseconds until the wait gives up; those in which the process was stopped do not count. Calls that need other ranks: positive and finite, default 30 000, then
+   * Milliseconds until the wait gives up; two pauses of the process do not count. Calls that need other ranks: positive and finite, default 30 000, then
    * `ERR_COLLECTIVE_TIMEOUT`. Calls that wait for a device: 0 or more, `Infinity` for no deadline, default 60 000, then
    * `ERR_DEVICE_TIMEOUT`.
    */

@@ -299,11 +299,11 @@ export class Rank implements Disposable {
 
   #vote(step: StepInHand): Int32Array {
     throwIfAborted(step.wait.signal, 'before this rank voted; its batch stays scheduled');
-    step.sequence = this.collective.sequence;
-    if (step.failure === undefined) return this.planner.vote(step.intent);
     // The staging set that did not settle is not written: a faulty step is not built.
-    devicePort(this.planner).releaseStaging(stagingOf(this.planner.step));
-    return this.planner.vote({ fault: DEVICE_FAULT });
+    if (step.failure !== undefined) devicePort(this.planner).releaseStaging(stagingOf(this.planner.step));
+    const row = this.planner.vote(step.failure === undefined ? step.intent : { fault: DEVICE_FAULT });
+    step.sequence = this.collective.sequence;
+    return row;
   }
 
   #run(step: StepInHand): StepResult {
@@ -352,7 +352,10 @@ export class Rank implements Disposable {
     this.executor.collectives.abort(reason);
   }
 
-  /** Unfreezes the batch of a step that ended between vote and build. A step whose vote is not out, or was not cast, keeps its schedule. */
+  /**
+   * Unfreezes the batch of a step that ended between vote and build. A step whose vote is not out keeps its schedule: its all-gather was refused
+   * before this rank had arrived.
+   */
   #end(step: StepInHand): void {
     this.#busy = false;
     if (!this.planner.frozen) return;

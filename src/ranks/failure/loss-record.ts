@@ -3,6 +3,9 @@ import { type ErrorCode, LockstepError } from '../../errors.js';
 /** Room for one record, the length word included. Unit: bytes. */
 export const MAX_LOSS_BYTES = 1024;
 
+/** Longest code of an error in a record. Unit: characters. */
+const MAX_CODE = 64;
+
 /** Why a group ended, in the words of the rank that ended it. */
 export interface Reason {
   readonly code: ErrorCode;
@@ -24,9 +27,11 @@ export interface LossRecord extends Reason {
 export function lossRecord(rank: number, reason: LockstepError, bytes: Uint8Array, size: number): LossRecord {
   const named = culpritsOf(reason).filter((each) => isRank(each, size));
   const culprits = named.length > 0 ? named : [rank];
-  const ender = isTold(reason) && isRank(reason.details.rank, size) ? Number(reason.details.rank) : rank;
-  const { code, message } = reasonOf(reason);
-  let record: LossRecord = { rank: ender, code, message, culprits };
+  // Of a group whose ranks have other numbers, the whole message says who ended it.
+  const told = isTold(reason) && [reason.details.rank, ...culpritsOf(reason)].every((each) => isRank(each, size));
+  const { code, message } = told ? reasonOf(reason) : reason;
+  const ender = told ? Number(reason.details.rank) : rank;
+  let record: LossRecord = { rank: ender, code: code.slice(0, MAX_CODE) as ErrorCode, message, culprits };
   let text = encode(record);
   for (let kept = message; text.length > bytes.length - 4; text = encode(record)) {
     if (kept !== '') {

@@ -79,7 +79,8 @@ export function connectRank(): RankConnection {
   };
   // An uncaught value that is no error of JavaScript, such as a DOMException, reaches the supervisor empty: the rank says what it was.
   process.on('uncaughtExceptionMonitor', (thrown) => {
-    if (!types.isNativeError(thrown)) fail(thrown);
+    const caught = process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback();
+    if (!caught && !types.isNativeError(thrown)) fail(thrown);
   });
   return {
     rank,

@@ -44,10 +44,15 @@ describe('why a group ended', () => {
     });
     expect(toldBy(3, other).details).toEqual({
       rank: 3,
-      reason: 'it left.',
+      reason: 'Rank 9 is lost: it left.',
       causeCode: 'ERR_RANK_LOST',
       culprits: [3],
     });
+  });
+
+  it('fits whatever code a program gives it', () => {
+    const error = new LockstepError('ERR_'.repeat(600) as 'ERR_RANK_FAULT', 'x', { culprits: [0, 1, 2] });
+    expect(toldBy(3, error).details).toMatchObject({ rank: 3, reason: 'x', culprits: [0, 1, 2] });
   });
 
   it('keeps the first cause, with its code', () => {

@@ -102,6 +102,11 @@ describe('a rank that breaks', () => {
     expect(seen).toEqual([WOKEN, WOKEN]);
   });
 
+  it('by no uncaught value that it sees to itself', async () => {
+    const results = await runScenario(2, 'caught', {});
+    expect(valuesOf(results)).toEqual([['AbortError: This operation was aborted', 'a word'], []]);
+  });
+
   it('by process.exit', async () => {
     const { error, seen } = await breakRank('exit');
     expect(error.details).toMatchObject({ rank: 0, causeCode: 'ERR_RANK_LOST' });

@@ -234,6 +234,17 @@ describe('a step that ends before its vote is out', () => {
     expect(planner.scheduledTokens).toBe(0);
   });
 
+  it('because of a vote that its caller cast ends that one, and the next step is taken', async () => {
+    const { rank, planner, rows, schedule, peers } = await made(1);
+    schedule(rows[0]);
+    planner.table.set(planner.vote());
+    planner.resolve(planner.table);
+    expect(() => rank.stepSync()).toThrow(expect.objectContaining({ code: 'ERR_STATE_FROZEN' }));
+    expect(planner.frozen).toBe(false);
+    schedule(rows[1]);
+    expect(await stepped(rank, peers)).toMatchObject({ step: 0, paddedTokens: 1 });
+  });
+
   it('by its signal in a park wakes no other rank', async () => {
     const { rank, planner, rows, schedule, peers } = await made(2);
     expect(await stepped(rank, peers)).toMatchObject({ run: 'park' });
