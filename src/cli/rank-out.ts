@@ -12,7 +12,7 @@ export function rankOutFile(folder: string, rank: number): string {
 /**
  * What one process of a run leaves in the folder of `--rank-out`: `rank-N.json`, with its report or with the error that ended it. It
  * appears whole, and not at all if the process was killed; the file of an earlier run goes first, and by rank 0 those of ranks that this
- * run does not have. Until the process ends no other run writes it.
+ * run does not have. Until the process ends no other run of this host writes it.
  */
 export class RankOut {
   readonly #path: string;
@@ -24,7 +24,7 @@ export class RankOut {
     this.#path = rankOutFile(folder, place.rank);
     try {
       mkdirSync(folder, { recursive: true });
-      lockBeside(this.#path);
+      lockIfPossible(this.#path);
       const stale = place.rank > 0 ? [] : staleRankFiles(folder, place.processes, rankOutFile);
       for (const file of [this.#path, ...stale]) rmSync(file, { force: true });
     } catch (cause) {
@@ -44,5 +44,14 @@ export class RankOut {
 
   #write(outcome: object): Promise<void> {
     return writeDocument(this.#path, `${JSON.stringify({ schemaVersion: 1, ...this.#place, ...outcome })}\n`);
+  }
+}
+
+/** A file system without hard links has no such lock, and its results are written all the same. */
+function lockIfPossible(file: string): void {
+  try {
+    lockBeside(file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).syscall !== 'link') throw error;
   }
 }
